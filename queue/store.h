@@ -1,0 +1,123 @@
+// Store: what a backend implements. Three verbs (recover, submit, open) and no index of its own.
+//
+// Life: construct, start() once, then submit() and recover() side by side, open() at any time after
+// start(). start() may take a lock, read what it must to write safely, and create what is missing;
+// it never waits for a scan, so that intake begins at once. recover() then reports what was
+// committed when start() returned.
+//
+// Threads: start, submit and the destructor are called by the owner's one thread; recover by one
+// thread of its own; open by one reader thread; done callbacks come from a thread of the store. The
+// destructor ends recover early (its thread returns `cancelled`), finishes the batches in flight
+// and calls their done.
+//
+// Durability: a result is reported only when the mutation would survive a power cut at that
+// instant. What a batch adds is durable no later than what it removes: a crash may keep both, never
+// neither. A batch need not be atomic. After a failed write or sync every batch in flight fails
+// with io_failure, everything later with unavailable, and nothing more is ever reported durable by
+// this object: the only way back is to destroy it and construct another, whose recover() reads past
+// the page cache. A sync is never retried.
+//
+// No room: an Enqueue may get storage_full; Settle and Discard of the same batch still work, space
+// for them is reserved.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/error.h"
+#include "core/shared_bytes.h"
+#include "mail/envelope.h"
+#include "mail/queue_id.h"
+#include "mail/settlement.h"
+
+namespace brevdue::queue {
+
+// Where a store keeps a message: sixteen bytes that only the store understands. Valid in the
+// process that got it from this store object; never written to disk by anybody else.
+struct Location {
+  std::array<std::uint8_t, 16> bytes{};
+  bool operator==(const Location&) const = default;
+};
+
+// Adds a message. `envelope` is mail::encode() of it. `content` is empty if the envelope's content
+// is staged: the store then keeps the envelope only. Ids are unique: the queue never enqueues one
+// twice.
+struct Enqueue {
+  mail::QueueId id;
+  SharedBytes envelope;
+  SharedBytes content;
+};
+
+// Writes down what became of recipients: a delta. Replaying it is harmless.
+struct Settle {
+  mail::QueueId id;
+  Location location;
+  mail::Settlement settlement;
+};
+
+// Removes a message for good. Replaying it is harmless.
+struct Discard {
+  mail::QueueId id;
+  Location location;
+};
+
+using Mutation = std::variant<Enqueue, Settle, Discard>;
+using Batch = std::vector<Mutation>;
+
+// One result a mutation, in the batch's order. For Enqueue the location of the new message; for the
+// others the location that is valid from now on (most stores return the one they were given).
+using BatchResults = std::vector<Result<Location>>;
+using BatchDone = std::move_only_function<void(BatchResults)>;
+
+struct RecoveredMessage {
+  mail::QueueId id;
+  Location location;
+  SharedBytes envelope;
+  mail::DeliveryState state;
+};
+
+// Something damaged that was set aside, never deleted.
+struct Quarantined {
+  std::string where;  // file and offset, or file in the quarantine directory
+  std::string why;
+};
+
+class RecoverySink {
+ public:
+  virtual ~RecoverySink() = default;
+  // Exactly once for each message that was committed, and not discarded, when start() returned; in
+  // no order. Envelopes have been checked against their checksum, not decoded.
+  virtual void message(RecoveredMessage message) = 0;
+  virtual void quarantined(Quarantined damage) = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  virtual Result<void> start() = 0;
+
+  // Once, after start(). Contents are not read. What is damaged is moved aside and reported; the
+  // rest is reported all the same. An error means that the scan itself could not be finished.
+  virtual Result<void> recover(RecoverySink& sink) = 0;
+
+  // Returns at once. `done` is called exactly once, batches in the order of submission. At most
+  // depth() batches are in flight.
+  virtual void submit(Batch batch, BatchDone done) = 0;
+
+  // How many batches the store wants in flight at once: 1 unless more are faster.
+  virtual unsigned depth() const = 0;
+
+  // The content of a message, checked against its checksum (corrupt if it does not match or if `id`
+  // is not what lies there). The caller owns the bytes.
+  virtual Result<SharedBytes> open(mail::QueueId id, const Location& location) = 0;
+
+  // Bytes of new content that still fit, the reserve taken off. An estimate; any thread.
+  virtual std::uint64_t room() const = 0;
+};
+
+}  // namespace brevdue::queue
