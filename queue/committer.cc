@@ -1,0 +1,136 @@
+#include "queue/committer.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace brevdue::queue {
+
+namespace {
+// What a record costs beside its bytes, roughly: enough to keep a batch under its bound.
+constexpr std::size_t record_overhead = 96;
+
+std::size_t bytes_of(const Mutation& mutation) {
+  if (const auto* enqueue = std::get_if<Enqueue>(&mutation)) {
+    return enqueue->envelope.size() + enqueue->content.size() + record_overhead;
+  }
+  if (const auto* settle = std::get_if<Settle>(&mutation)) {
+    return record_overhead + settle->settlement.results.size() * 64;
+  }
+  return record_overhead;
+}
+}  // namespace
+
+Committer::Committer(Store& store, const Clock& clock, EventLoop& loop, CommitterOptions options)
+    : store_(store), clock_(clock), loop_(loop), options_(options) {}
+
+Committer::~Committer() {
+  *alive_ = false;
+  loop_.cancel(timer_);
+}
+
+void Committer::submit(Batch mutations, BatchDone done) {
+  BREVDUE_ASSERT(!mutations.empty());
+  Group group{std::move(mutations), std::move(done), 0, 0};
+  for (const Mutation& mutation : group.mutations) {
+    group.bytes += bytes_of(mutation);
+    group.enqueues += std::holds_alternative<Enqueue>(mutation) ? 1 : 0;
+  }
+  if (waiting_.empty()) first_arrival_ = clock_.steady();
+  waiting_bytes_ += group.bytes;
+  waiting_enqueues_ += group.enqueues;
+  waiting_.push_back(std::move(group));
+  if (in_flight_ >= store_.depth() || scheduled_) return;
+  // Not at once: what else the loop has at hand joins the same batch.
+  scheduled_ = true;
+  loop_.post([this, alive = alive_] {
+    if (!*alive) return;
+    scheduled_ = false;
+    consider();
+  });
+}
+
+// When the waiting mutations should go to the store, given that it is free.
+SteadyTime Committer::due(SteadyTime now) const {
+  if (waiting_bytes_ >= options_.batch_bytes_max || waiting_.size() >= options_.batch_count_max) {
+    return now;
+  }
+  if (waiting_enqueues_ == 0) return first_arrival_ + options_.lone_delay;
+  if (waiting_enqueues_ >= expected_enqueues_) return now;
+  const auto patience = statistics_.last_commit / 2;
+  if (patience < options_.gather_min) return now;
+  return last_landing_ + patience;
+}
+
+void Committer::consider() {
+  while (!waiting_.empty() && in_flight_ < store_.depth()) {
+    const SteadyTime now = clock_.steady();
+    const SteadyTime when = due(now);
+    if (when > now) return arm(when - now);
+    launch(now);
+  }
+}
+
+void Committer::arm(std::chrono::nanoseconds delay) {
+  loop_.cancel(timer_);
+  timer_ = loop_.run_after(delay, [this, alive = alive_] {
+    if (!*alive) return;
+    timer_ = 0;
+    consider();
+  });
+}
+
+void Committer::launch(SteadyTime now) {
+  loop_.cancel(std::exchange(timer_, 0));
+  Flight flight;
+  flight.started = now;
+  Batch batch;
+  std::size_t bytes = 0;
+  std::size_t taken = 0;
+  for (Group& group : waiting_) {
+    const bool full = bytes + group.bytes > options_.batch_bytes_max ||
+                      batch.size() + group.mutations.size() > options_.batch_count_max;
+    if (full && taken > 0) break;
+    ++taken;
+    bytes += group.bytes;
+    flight.enqueues += group.enqueues;
+    flight.groups.emplace_back(group.mutations.size(), std::move(group.done));
+    std::ranges::move(group.mutations, std::back_inserter(batch));
+  }
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken));
+  waiting_bytes_ -= bytes;
+  waiting_enqueues_ -= flight.enqueues;
+  first_arrival_ = now;
+  ++in_flight_;
+  ++statistics_.batches;
+  statistics_.mutations += batch.size();
+  statistics_.enqueued += flight.enqueues;
+  auto landing = [this, alive = alive_, &loop = loop_,
+                  flight = std::move(flight)](BatchResults results) mutable {
+    loop.post([this, alive = std::move(alive), flight = std::move(flight),
+               results = std::move(results)]() mutable {
+      if (*alive) landed(std::move(flight), std::move(results));
+    });
+  };
+  store_.submit(std::move(batch), std::move(landing));
+}
+
+void Committer::landed(Flight flight, BatchResults results) {
+  --in_flight_;
+  last_landing_ = clock_.steady();
+  statistics_.last_commit = last_landing_ - flight.started;
+  expected_enqueues_ = flight.enqueues + waiting_enqueues_;
+  const auto alive = alive_;
+  std::size_t at = 0;
+  for (auto& [size, done] : flight.groups) {
+    BREVDUE_ASSERT(at + size <= results.size());
+    BatchResults own(
+        std::make_move_iterator(results.begin() + static_cast<std::ptrdiff_t>(at)),
+        std::make_move_iterator(results.begin() + static_cast<std::ptrdiff_t>(at + size)));
+    at += size;
+    done(std::move(own));
+    if (!*alive) return;  // The queue may give up the store in answer to a failure.
+  }
+  consider();
+}
+
+}  // namespace brevdue::queue

@@ -1,0 +1,42 @@
+#include "queue/id_floor.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace brevdue::queue {
+
+Result<IdFloor> IdFloor::open(FileSystem& files, int spool, WallTime now) {
+  IdFloor floor(files, spool);
+  auto text = read_file(files, spool, "id-floor", 64);
+  if (!text && text.error().code != ErrorCode::not_found) {
+    return propagate(std::move(text.error()));
+  }
+  if (text) {
+    std::int64_t micros = 0;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), micros);
+    if (error != std::errc() || micros < 0) {
+      return fail(
+          ErrorCode::corrupt,
+          "id-floor in the spool is not a number; remove it if no queued id is newer than now");
+    }
+    floor.floor_ = WallTime(std::chrono::microseconds(micros));
+  }
+  floor.floor_ = std::max(floor.floor_, now);
+  if (auto done = floor.reserve_to(floor.floor_ + ahead); !done) {
+    return propagate(std::move(done.error()));
+  }
+  return floor;
+}
+
+Result<void> IdFloor::reserve_to(WallTime mark) {
+  if (mark <= reserved_) return {};
+  auto written = replace_file(*files_, spool_, "id-floor",
+                              fmt::format("{}\n", mark.time_since_epoch().count()), 0600);
+  if (!written) return propagate(std::move(written.error()), "id-floor");
+  reserved_ = mark;
+  return {};
+}
+
+}  // namespace brevdue::queue

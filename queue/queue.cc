@@ -1,0 +1,202 @@
+#include "queue/queue.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace brevdue::queue {
+
+namespace {
+// Below this much room a DSN is made durable before the message it answers is touched: with more,
+// both ride in one batch, and the store cannot run out in between.
+constexpr std::uint64_t ample_room = 32u << 20;
+
+bool is_store_failure(ErrorCode code) {
+  return code == ErrorCode::io_failure || code == ErrorCode::unavailable ||
+         code == ErrorCode::storage_full || code == ErrorCode::permission;
+}
+
+Enqueue as_mutation(const NewMessage& message) {
+  return Enqueue{message.id, message.envelope, message.content};
+}
+}  // namespace
+
+Queue::Queue(QueueOptions options, StoreFactory factory, FileSystem& files, const Clock& clock,
+             EventLoop& loop, const Log& log, QueueObserver& observer)
+    : options_(std::move(options)),
+      factory_(std::move(factory)),
+      clock_(clock),
+      loop_(loop),
+      log_(log),
+      observer_(observer),
+      cache_(options_.content_cache_bytes),
+      staging_(files, options_.staged_directory, loop) {}
+
+Queue::~Queue() {
+  *alive_ = false;
+  loop_.cancel(reopen_timer_);
+  close_store();
+}
+
+void Queue::enqueue(NewMessage message, Done done) {
+  if (!is_available()) return done(fail(ErrorCode::unavailable, "queue"));
+  if (index_.contains(message.id) || !enqueueing_.insert(message.id).second) {
+    return done(fail(ErrorCode::already_exists, message.id.text()));
+  }
+  Batch group;
+  group.emplace_back(as_mutation(message));
+  committer_->submit(std::move(group), [this, message = std::move(message),
+                                        done = std::move(done)](BatchResults results) mutable {
+    Result<Location>& result = results.front();
+    enqueueing_.erase(message.id);
+    if (result) {
+      take_in(message, *result);
+      return done({});
+    }
+    if (message.staged) staging_.remove(message.id);
+    const Error error = std::move(result.error());
+    const bool broken = error.code == ErrorCode::io_failure || error.code == ErrorCode::unavailable;
+    done(std::unexpected(error));
+    if (broken) store_failed(error);
+  });
+}
+
+void Queue::take_in(NewMessage& message, Location location) {
+  QueuedMessage& queued = index_[message.id];
+  queued.id = message.id;
+  queued.location = location;
+  queued.envelope = std::move(message.envelope);
+  queued.size = message.size;
+  queued.recipient_count = message.recipient_count;
+  queued.staged = message.staged;
+  cache_.put(message.id, message.content);
+  observer_.queued(queued);
+}
+
+void Queue::settle(mail::QueueId id, mail::Settlement delta, std::vector<NewMessage> notices,
+                   Done done) {
+  const auto at = index_.find(id);
+  if (at == index_.end()) return done(fail(ErrorCode::not_found, id.text()));
+  QueuedMessage& message = at->second;
+  delta.sequence = message.next_sequence++;
+  message.state.apply(delta);
+  cache_.erase(id);
+  commit({id, std::move(delta), std::move(notices), std::move(done)});
+}
+
+void Queue::discard(mail::QueueId id, std::vector<NewMessage> notices, Done done) {
+  const auto at = index_.find(id);
+  if (at == index_.end() || at->second.discarding) {
+    return done(fail(ErrorCode::not_found, id.text()));
+  }
+  at->second.discarding = true;
+  commit({id, std::monostate(), std::move(notices), std::move(done)});
+}
+
+void Queue::commit(Order order) {
+  if (!is_available()) {
+    return wait_for_store([this, order = std::move(order)]() mutable { commit(std::move(order)); });
+  }
+  const auto at = index_.find(order.id);
+  // A discard that reached the disk before the store failed: what was asked for holds.
+  if (at == index_.end()) return order.done({});
+  if (!order.notices.empty() && room() < ample_room) return commit_notices_first(std::move(order));
+  Batch group;
+  for (const NewMessage& notice : order.notices) group.emplace_back(as_mutation(notice));
+  if (const auto* settlement = std::get_if<mail::Settlement>(&order.change)) {
+    group.emplace_back(Settle{order.id, at->second.location, *settlement});
+  } else {
+    group.emplace_back(Discard{order.id, at->second.location});
+  }
+  committer_->submit(std::move(group),
+                     [this, order = std::move(order)](BatchResults results) mutable {
+                       committed(std::move(order), std::move(results));
+                     });
+}
+
+void Queue::commit_notices_first(Order order) {
+  NewMessage notice = order.notices.back();
+  order.notices.pop_back();
+  enqueue(notice, [this, order = std::move(order), notice](Result<void> result) mutable {
+    if (result) return commit(std::move(order));
+    // The message it answers stays queued until there is room for its DSN.
+    order.notices.push_back(std::move(notice));
+    loop_.run_after(std::chrono::seconds(1),
+                    [this, alive = alive_, order = std::move(order)]() mutable {
+                      if (*alive) commit(std::move(order));
+                    });
+  });
+}
+
+void Queue::committed(Order order, BatchResults results) {
+  Result<Location> result = std::move(results.back());
+  if (!result && is_store_failure(result.error().code)) {
+    const Error error = result.error();
+    wait_for_store([this, order = std::move(order)]() mutable { commit(std::move(order)); });
+    return store_failed(error);
+  }
+  for (std::size_t i = 0; i < order.notices.size(); ++i) {
+    if (results[i])
+      take_in(order.notices[i], *results[i]);
+    else
+      log_.error("DSN " + order.notices[i].id.text() + ": " + describe(results[i].error()));
+  }
+  if (!result) {
+    log_.error(order.id.text() + ": " + describe(result.error()));
+  }
+  const bool discarded = std::holds_alternative<std::monostate>(order.change);
+  if (discarded) {
+    forget(order.id);
+  } else if (const auto at = index_.find(order.id); at != index_.end() && result) {
+    at->second.location = *result;
+  }
+  order.done({});
+}
+
+void Queue::forget(mail::QueueId id) {
+  const auto at = index_.find(id);
+  if (at == index_.end()) return;
+  if (at->second.staged) staging_.remove(id);
+  cache_.erase(id);
+  index_.erase(at);
+}
+
+void Queue::read(mail::QueueId id, ContentDone done) {
+  const auto at = index_.find(id);
+  if (at == index_.end()) return done(fail(ErrorCode::not_found, id.text()));
+  if (at->second.staged) {
+    return staging_.read(id, [done = std::move(done)](Result<UniqueFd> fd) mutable {
+      if (!fd) return done(std::unexpected(std::move(fd.error())));
+      done(Content{SharedBytes(), std::move(*fd)});
+    });
+  }
+  if (SharedBytes cached = cache_.get(id); !cached.empty()) {
+    return done(Content{std::move(cached), UniqueFd()});
+  }
+  if (!is_available()) return done(fail(ErrorCode::unavailable, "queue"));
+  reader_.push([this, alive = alive_, store = store_.get(), id, location = at->second.location,
+                done = std::move(done)]() mutable {
+    auto bytes = store->open(id, location);
+    loop_.post(
+        [alive = std::move(alive), bytes = std::move(bytes), done = std::move(done)]() mutable {
+          if (!*alive) return;
+          if (!bytes) return done(std::unexpected(std::move(bytes.error())));
+          done(Content{std::move(*bytes), UniqueFd()});
+        });
+  });
+}
+
+const QueuedMessage* Queue::find(mail::QueueId id) const {
+  const auto at = index_.find(id);
+  return at == index_.end() ? nullptr : &at->second;
+}
+
+void Queue::for_each(const std::function<void(const QueuedMessage&)>& visit) const {
+  for (const auto& [id, message] : index_) visit(message);
+}
+
+CommitterStatistics Queue::statistics() const {
+  return committer_ ? committer_->statistics() : CommitterStatistics();
+}
+
+}  // namespace brevdue::queue

@@ -1,0 +1,132 @@
+#include "queue/staging.h"
+
+#include <utility>
+
+#include <fcntl.h>
+
+#include "core/crc32c.h"
+
+namespace brevdue::queue {
+
+// Touched by the staging thread only, once made.
+class StagedFile {
+ public:
+  explicit StagedFile(mail::QueueId id) : id(id) {}
+
+  const mail::QueueId id;
+  UniqueFd fd;
+  std::string temporary_name;  // where the file system has no unnamed files
+  std::uint64_t size = 0;
+  std::uint32_t crc = 0;
+  bool failed = false;
+  bool sealed = false;
+};
+
+Staging::Staging(FileSystem& files, std::string directory, EventLoop& loop)
+    : files_(files), path_(std::move(directory)), loop_(loop) {}
+
+Result<void> Staging::start() {
+  auto directory = files_.open(AT_FDCWD, path_, O_RDONLY | O_DIRECTORY, 0);
+  if (!directory) return propagate(std::move(directory.error()), "staging");
+  directory_ = std::move(*directory);
+  auto names = files_.list(directory_.get(), ".");
+  if (!names) return propagate(std::move(names.error()), "staging");
+  found_ = std::move(*names);
+  return {};
+}
+
+void Staging::run(std::move_only_function<Result<void>()> task, Done done) {
+  worker_.push([this, task = std::move(task), done = std::move(done)]() mutable {
+    loop_.post([done = std::move(done), result = task()]() mutable { done(std::move(result)); });
+  });
+}
+
+std::shared_ptr<StagedFile> Staging::open(mail::QueueId id) {
+  // A file given up half-way is closed, and its temporary name removed, on the staging thread.
+  auto* file = new StagedFile(id);
+  return {file, [this](StagedFile* abandoned) {
+            worker_.push([this, owned = std::unique_ptr<StagedFile>(abandoned)] {
+              if (!owned->sealed && !owned->temporary_name.empty()) {
+                static_cast<void>(files_.unlink(directory_.get(), owned->temporary_name));
+              }
+            });
+          }};
+}
+
+Result<void> Staging::write(StagedFile& file, const SharedBytes& chunk) {
+  if (file.failed) return fail(ErrorCode::io_failure, "staged file failed before");
+  file.failed = true;
+  if (!file.fd) {
+    auto fd = files_.open(directory_.get(), ".", O_RDWR | O_TMPFILE, 0600);
+    if (!fd && fd.error().code != ErrorCode::storage_full) {
+      file.temporary_name = file.id.text() + ".part";
+      fd = files_.open(directory_.get(), file.temporary_name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    }
+    if (!fd) return propagate(std::move(fd.error()), "staging " + file.id.text());
+    file.fd = std::move(*fd);
+  }
+  if (auto done = write_all(files_, file.fd.get(), chunk.view(), file.size); !done) {
+    return propagate(std::move(done.error()), "staging " + file.id.text());
+  }
+  file.size += chunk.size();
+  file.crc = crc32c(chunk.view(), file.crc);
+  file.failed = false;
+  return {};
+}
+
+Result<void> Staging::seal(StagedFile& file, const mail::ContentFacts& expected) {
+  const std::string name = file.id.text();
+  if (file.failed || !file.fd) return fail(ErrorCode::io_failure, "staging " + name);
+  file.failed = true;
+  if (file.size != expected.size || file.crc != expected.crc32c) {
+    return fail(ErrorCode::corrupt, "staging " + name + ": content is not what smtpd announced");
+  }
+  if (auto done = files_.sync(file.fd.get()); !done) {
+    return propagate(std::move(done.error()), "staging " + name);
+  }
+  if (file.temporary_name.empty()) {
+    auto linked = files_.link(file.fd.get(), directory_.get(), name);
+    if (!linked) return propagate(std::move(linked.error()), "staging");
+  } else {
+    auto renamed = files_.rename(directory_.get(), file.temporary_name, directory_.get(), name);
+    if (!renamed) return propagate(std::move(renamed.error()), "staging");
+  }
+  file.sealed = true;
+  if (auto done = files_.sync(directory_.get()); !done) {
+    return propagate(std::move(done.error()), "staging directory");
+  }
+  return {};
+}
+
+void Staging::append(std::shared_ptr<StagedFile> file, SharedBytes chunk, Done done) {
+  run([this, file = std::move(file), chunk = std::move(chunk)] { return write(*file, chunk); },
+      std::move(done));
+}
+
+void Staging::finish(std::shared_ptr<StagedFile> file, mail::ContentFacts expected, Done done) {
+  run([this, file = std::move(file), expected] { return seal(*file, expected); }, std::move(done));
+}
+
+void Staging::read(mail::QueueId id, Opened done) {
+  worker_.push([this, id, done = std::move(done)]() mutable {
+    auto fd = files_.open(directory_.get(), id.text(), O_RDONLY, 0);
+    loop_.post([done = std::move(done), fd = std::move(fd)]() mutable { done(std::move(fd)); });
+  });
+}
+
+void Staging::remove(mail::QueueId id) {
+  // A file that cannot be unlinked now is found by the next start's sweep.
+  worker_.push([this, id] { static_cast<void>(files_.unlink(directory_.get(), id.text())); });
+}
+
+void Staging::sweep(std::unordered_set<mail::QueueId> known) {
+  worker_.push([this, known = std::move(known), names = std::exchange(found_, {})] {
+    for (const std::string& name : names) {
+      const auto id = mail::QueueId::parse(name);
+      if (id && known.contains(*id)) continue;
+      static_cast<void>(files_.unlink(directory_.get(), name));
+    }
+  });
+}
+
+}  // namespace brevdue::queue

@@ -1,0 +1,68 @@
+// Staging of large content: a file of its own in the spool's staged/ directory, written, synced and
+// linked by a thread of its own before the message's Enqueue enters the committer, so that nobody
+// waits for a gigabyte.
+//
+// Life of a file: open() makes an unnamed one; append() writes at its end; finish() checks size and
+// CRC32C against what smtpd says, syncs, links it under its queue id and syncs the directory; a
+// StagedFile destroyed before that leaves nothing behind. After the message is gone, remove()
+// unlinks it; sweep() removes what a crash left without a record. A failed sync fails that file
+// only: nothing was acknowledged from it, and it is never synced again.
+//
+// Called in the loop's thread; `done` is called there. Bounded by the caller: it appends again only
+// after the last append's `done`, or within a credit of its own.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "core/file_system.h"
+#include "core/shared_bytes.h"
+#include "mail/envelope.h"
+#include "queue/event_loop.h"
+#include "queue/worker.h"
+
+namespace brevdue::queue {
+
+class StagedFile;  // a file being written; owned by its Staging and by who writes it
+
+class Staging {
+ public:
+  using Done = std::move_only_function<void(Result<void>)>;
+  using Opened = std::move_only_function<void(Result<UniqueFd>)>;
+
+  // `directory` is the spool's staged/ directory, which exists.
+  Staging(FileSystem& files, std::string directory, EventLoop& loop);
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  Result<void> start();  // opens the directory and notes what lies in it, for sweep()
+
+  std::shared_ptr<StagedFile> open(mail::QueueId id);
+  void append(std::shared_ptr<StagedFile> file, SharedBytes chunk, Done done);
+  void finish(std::shared_ptr<StagedFile> file, mail::ContentFacts expected, Done done);
+
+  // A read-only descriptor on finished content.
+  void read(mail::QueueId id, Opened done);
+  void remove(mail::QueueId id);
+  // Removes the files found by start() that are not in `known`.
+  void sweep(std::unordered_set<mail::QueueId> known);
+  // Runs `task` on the staging thread, then `done` with what it returned in the loop's thread.
+  void run(std::move_only_function<Result<void>()> task, Done done);
+
+ private:
+  Result<void> write(StagedFile& file, const SharedBytes& chunk);
+  Result<void> seal(StagedFile& file, const mail::ContentFacts& expected);
+
+  FileSystem& files_;
+  std::string path_;
+  EventLoop& loop_;
+  UniqueFd directory_;
+  std::vector<std::string> found_;
+  Worker worker_;  // last: it ends first, and finishes what was asked for
+};
+
+}  // namespace brevdue::queue
