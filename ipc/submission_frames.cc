@@ -29,15 +29,18 @@ Result<Hello> decode_hello(std::string_view payload) {
 
 std::string encode(const QueueState& frame) {
   std::string out;
-  put(out, static_cast<std::uint8_t>((frame.available ? 1 : 0) | (frame.full ? 2 : 0)));
+  put(out, static_cast<std::uint8_t>(frame.available ? 1 : 0));
+  put(out, frame.room);
   return out;
 }
 
 Result<QueueState> decode_queue_state(std::string_view payload) {
   ByteReader in(payload);
-  const auto flags = in.get<std::uint8_t>();
-  if (!in.at_end() || flags > 3) return malformed("queue state");
-  return QueueState{(flags & 1) != 0, (flags & 2) != 0};
+  QueueState frame;
+  frame.available = in.get<std::uint8_t>() != 0;
+  frame.room = in.get<std::uint64_t>();
+  if (!in.at_end()) return malformed("queue state");
+  return frame;
 }
 
 std::string encode(const std::vector<Acknowledgement>& frame) {

@@ -46,7 +46,7 @@ struct Hello {
 
 struct QueueState {
   bool available = false;  // false: MAIL is answered 451
-  bool full = false;       // true: 452 4.3.1
+  std::uint64_t room = 0;  // bytes of content that still fit on the disk
 };
 
 struct Acknowledgement {
