@@ -4,7 +4,7 @@
 // An entry is one job: a slice of the recipients of one message for one destination. The entries of
 // a message form a chain; the id finds its first one through an open hash in 256 parts, so that
 // growing stalls nobody (each part is rebuilt by itself). With 4 bytes in a heap and 8 in the hash
-// an entry costs 60 bytes. Indices are reused; whoever keeps one owns the entry's state.
+// an entry costs about 60 bytes. Indices are reused; whoever keeps one owns the entry's state.
 #pragma once
 
 #include <array>
@@ -40,6 +40,7 @@ struct Entry {
   std::uint16_t first = 0;
   std::uint16_t count = 0;
   std::uint16_t sender = 0;
+  std::uint16_t attempts = 0;  // that have ended
   EntryState state = EntryState::free;
   std::uint8_t suspect = 0;  // crashes during its attempts, since one that ended well
   bool bulk : 1 = false;     // ready: in which of the two classes

@@ -35,6 +35,8 @@ Result<void> Scheduler::add(const Addition& addition) {
     entry.first = static_cast<std::uint16_t>(addition.first + skipped);
     entry.count = static_cast<std::uint16_t>(
         std::min<std::uint32_t>(addition.count - skipped, options_.slice_recipients));
+    entry.attempts =
+        static_cast<std::uint16_t>(std::min<std::uint32_t>(addition.attempts, UINT16_MAX));
     entry.suspect = static_cast<std::uint8_t>(std::min<std::uint32_t>(addition.suspect, UINT8_MAX));
     ++destinations_[destination].entries;
     if (addition.held) {
@@ -141,8 +143,7 @@ std::size_t Scheduler::flush(std::string_view destination, SteadyTime now) {
 
 void Scheduler::feed_back(Destination& destination, Outcome outcome, SteadyTime now) {
   switch (outcome) {
-    case Outcome::settled:
-    case Outcome::deferred:
+    case Outcome::answered:
       destination.window.success(options_.window, destination.in_flight);
       break;
     case Outcome::destination_failed:
@@ -150,7 +151,6 @@ void Scheduler::feed_back(Destination& destination, Outcome outcome, SteadyTime 
       break;
     case Outcome::crashed:
     case Outcome::untried:
-    case Outcome::needless:
       break;
   }
 }
@@ -164,37 +164,39 @@ std::optional<std::uint32_t> Scheduler::suspicion_of(mail::QueueId message) cons
   return most;
 }
 
-Verdict Scheduler::report(const Job& job, Outcome outcome, SteadyTime next, SteadyTime now) {
+Verdict Scheduler::report(const Job& job, Outcome outcome, std::optional<SteadyTime> next,
+                          SteadyTime now) {
   Entry& entry = entries_[job.entry];
   const std::uint32_t at = entry.destination;
   Destination& destination = destinations_[at];
   BREVDUE_ASSERT(entry.message == job.message);
   Verdict verdict;
-  if (entry.state == EntryState::in_flight) {
+  const bool returned = entry.state == EntryState::returned;
+  BREVDUE_ASSERT(returned || entry.state == EntryState::in_flight);
+  if (!returned) {
     const bool was_dead = destination.window.dead();
     feed_back(destination, outcome, now);
     verdict.destination_died = destination.window.dead() && !was_dead;
     --destination.in_flight;
     --in_flight_;
     if (entry.exclusive) exclusive_running_ = false;
-  } else {
-    BREVDUE_ASSERT(entry.state == EntryState::returned);
   }
 
   const std::uint8_t suspect_before = entry.suspect;
   if (outcome == Outcome::crashed) {
     if (entry.suspect < UINT8_MAX) ++entry.suspect;
     verdict.hold = entry.suspect >= options_.suspect_max && !entry.remove_after;
-  } else if (entry.state == EntryState::in_flight && outcome != Outcome::untried) {
+  } else if (!returned && outcome != Outcome::untried) {
     entry.suspect = 0;
   }
   const bool suspicion_changed = entry.suspect != suspect_before && !entry.remove_after;
 
-  if (entry.remove_after || outcome == Outcome::settled || outcome == Outcome::needless) {
+  if (entry.remove_after || !next) {
     erase(job.entry);
   } else {
-    entry.due = next;
+    entry.due = *next;
     entry.exclusive = false;
+    if ((returned || outcome != Outcome::untried) && entry.attempts < UINT16_MAX) ++entry.attempts;
     if (entry.hold_after) {
       entry.hold_after = false;
       entry.state = EntryState::held;

@@ -52,6 +52,7 @@ struct Addition {
   std::uint32_t count = 1;
   SteadyTime due{};
   std::string_view reverse_path = {};  // for fairness between senders
+  std::uint32_t attempts = 0;          // Settlement::attempts
   std::uint32_t suspect = 0;           // Settlement::suspect
   bool held = false;
 };
@@ -62,6 +63,8 @@ struct Job {
   std::uint32_t entry;        // the scheduler's own
   std::uint16_t first;
   std::uint16_t count;
+  // That ended before this one, for this slice; Settlement::attempts is the most of its slices.
+  std::uint16_t attempts;
   // Its message was in flight when a delivery process crashed: it must run alone in a process.
   bool exclusive = false;
   // No attempt of its own: the destination is dead, and this job's time has come. The owner treats
@@ -70,12 +73,10 @@ struct Job {
 };
 
 enum class Outcome : std::uint8_t {
-  settled,             // every recipient is relayed or failed: the entry is gone
-  deferred,            // the destination answered; some recipients are to be tried again
-  destination_failed,  // no connection or no greeting; nothing was tried
+  answered,            // the destination greeted us, whatever it then said about the message
+  destination_failed,  // no connection or no greeting; nothing was tried (and suspended jobs)
   crashed,             // the delivery process died; who knows what was tried
   untried,             // given back for a reason of ours; the destination learns nothing from it
-  needless,            // every recipient of the slice was final already: the entry is gone
 };
 
 struct Verdict {
@@ -107,8 +108,8 @@ class Scheduler {
   // At most `room` jobs that are allowed now; suspended ones get half of the room where both kinds
   // wait.
   std::vector<Job> take(std::size_t room, SteadyTime now);
-  // Ends a job. `next` is when what was deferred or crashed is due again (unused when settled).
-  Verdict report(const Job& job, Outcome outcome, SteadyTime next, SteadyTime now);
+  // Ends a job. `next` is when its slice is due again; nothing if every recipient in it is final.
+  Verdict report(const Job& job, Outcome outcome, std::optional<SteadyTime> next, SteadyTime now);
 
   // When take() must be called again although nothing was reported; may be in the past.
   std::optional<SteadyTime> next_due() const;

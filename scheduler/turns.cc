@@ -194,7 +194,8 @@ void Scheduler::promote(SteadyTime now) {
 
 Job Scheduler::job_of(std::uint32_t index) const {
   const Entry& entry = entries_[index];
-  return {entry.message, DestinationId{entry.destination}, index, entry.first, entry.count};
+  return {entry.message, DestinationId{entry.destination}, index, entry.first, entry.count,
+          entry.attempts};
 }
 
 Job Scheduler::start(std::uint32_t index, bool exclusive) {

@@ -149,23 +149,22 @@ class Model : public testing::TestWithParam<std::uint64_t> {
     const auto found = slices.find({job.message.value(), name, job.first});
     ASSERT_NE(found, slices.end());
     Slice& slice = found->second;
-    static constexpr Outcome outcomes[] = {Outcome::settled, Outcome::deferred, Outcome::crashed,
-                                           Outcome::untried, Outcome::needless};
-    Outcome outcome = outcomes[dice(5)];
+    static constexpr Outcome outcomes[] = {Outcome::answered, Outcome::crashed, Outcome::untried};
+    Outcome outcome = outcomes[dice(3)];
     // Some destinations are often dead.
-    if (name < "d3" && dice(10) < 8) outcome = Outcome::destination_failed;
-    if (job.suspended) outcome = dice(9) == 0 ? Outcome::settled : Outcome::deferred;
-    const auto next = now + std::chrono::seconds(dice(900));
+    if (job.suspended || (name < "d3" && dice(10) < 8)) outcome = Outcome::destination_failed;
+    std::optional<SteadyTime> next;
+    if (outcome == Outcome::crashed || dice(3) > 0) next = now + std::chrono::seconds(dice(900));
     scheduler.report(job, outcome, next, now);
     if (!job.suspended) --in_flight[name];
     if (job.exclusive) --exclusives;
-    if (slice.removed || outcome == Outcome::settled || outcome == Outcome::needless) {
+    if (slice.removed || !next) {
       slices.erase(found);
       return;
     }
     slice.state = slice.hold_after ? Slice::held : Slice::waiting;
     slice.hold_after = false;
-    slice.due = next;
+    slice.due = *next;
     if (outcome == Outcome::crashed) {
       ++slice.suspect;
     } else if (outcome != Outcome::untried && !job.suspended) {
@@ -222,11 +221,11 @@ TEST_P(Model, HoldsUnderRandomEvents) {
   for (std::uint64_t id = 1; id <= last_id; ++id) {
     scheduler.release(QueueId(id), now);
   }
-  for (const Job& job : under_way) scheduler.report(job, Outcome::settled, {}, now);
+  for (const Job& job : under_way) scheduler.report(job, Outcome::answered, std::nullopt, now);
   for (int i = 0; i < 100'000 && scheduler.entry_count() > 0; ++i) {
     if (const auto due = scheduler.next_due()) now = std::max(now, *due);
     for (const Job& job : scheduler.take(100, now)) {
-      scheduler.report(job, Outcome::settled, {}, now);
+      scheduler.report(job, Outcome::answered, std::nullopt, now);
     }
   }
   EXPECT_EQ(scheduler.entry_count(), 0U);

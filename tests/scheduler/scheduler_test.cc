@@ -61,8 +61,8 @@ TEST_F(SchedulerTest, SettledIsGoneAndDeferredComesBack) {
   const auto jobs = scheduler.take(10, now);
   ASSERT_EQ(jobs.size(), 2U);
   EXPECT_EQ(scheduler.name_of(jobs[0].destination), "a");
-  scheduler.report(jobs[0], Outcome::settled, {}, now);
-  scheduler.report(jobs[1], Outcome::deferred, now + 5min, now);
+  scheduler.report(jobs[0], Outcome::answered, std::nullopt, now);
+  scheduler.report(jobs[1], Outcome::answered, now + 5min, now);
   EXPECT_EQ(scheduler.entry_count(), 1U);
   EXPECT_EQ(scheduler.due_of(QueueId(2)), now + 5min);
   EXPECT_EQ(scheduler.next_due(), now + 5min);
@@ -74,7 +74,7 @@ TEST_F(SchedulerTest, AWindowOfFiveAtFirst) {
   const auto jobs = scheduler.take(100, now);
   EXPECT_EQ(jobs.size(), 5U);
   EXPECT_TRUE(scheduler.take(100, now).empty());
-  scheduler.report(jobs[0], Outcome::settled, {}, now);
+  scheduler.report(jobs[0], Outcome::answered, std::nullopt, now);
   EXPECT_EQ(scheduler.take(100, now).size(), 1U);
   EXPECT_EQ(scheduler.take(0, now).size(), 0U);
 }
@@ -82,7 +82,7 @@ TEST_F(SchedulerTest, AWindowOfFiveAtFirst) {
 TEST_F(SchedulerTest, ForgetsADestinationWithoutWork) {
   for (std::uint64_t id = 1; id <= 1000; ++id) {
     add(id, fmt::format("d{}", id), now);
-    scheduler.report(scheduler.take(1, now).at(0), Outcome::settled, {}, now);
+    scheduler.report(scheduler.take(1, now).at(0), Outcome::answered, std::nullopt, now);
   }
   EXPECT_EQ(scheduler.entry_count(), 0U);
   EXPECT_EQ(scheduler.destination_count(), 0U);
@@ -132,7 +132,7 @@ TEST_F(SchedulerTest, LargeMessageIsCutAndDelaysNobody) {
       }
       EXPECT_LE(jobs[0].count, 100U);
     }
-    scheduler.report(jobs[0], Outcome::settled, {}, now);
+    scheduler.report(jobs[0], Outcome::answered, std::nullopt, now);
   }
   EXPECT_TRUE(other_seen);
   EXPECT_EQ(seen.size(), 10'000U);
@@ -151,7 +151,7 @@ TEST_F(SchedulerTest, SenderWithMuchMailDelaysNoOtherSender) {
     const auto jobs = scheduler.take(1, now);
     ASSERT_EQ(jobs.size(), 1U);
     turns[jobs[0].message.value()] = turn;
-    scheduler.report(jobs[0], Outcome::settled, {}, now);
+    scheduler.report(jobs[0], Outcome::answered, std::nullopt, now);
   }
   // 100 of the heavy sender's count as prompt, and each prompt job is followed by a bulk one.
   for (const std::uint64_t id : {99'001U, 99'002U, 99'003U}) {
@@ -172,7 +172,7 @@ TEST_F(SchedulerTest, DeadDestinationIsProbedOnceAndThenFreed) {
   const auto probe = scheduler.take(100, now);
   ASSERT_EQ(probe.size(), 1U);
   EXPECT_FALSE(probe[0].suspended);
-  scheduler.report(probe[0], Outcome::settled, {}, now);
+  scheduler.report(probe[0], Outcome::answered, std::nullopt, now);
   EXPECT_EQ(scheduler.take(100, now).size(), 5U);
 }
 
@@ -190,7 +190,7 @@ TEST_F(SchedulerTest, AfterAFailedProbeWhatIsDueIsGivenBackSuspended) {
   EXPECT_EQ(returned.size(), 28U);
   for (const Job& job : returned) {
     EXPECT_TRUE(job.suspended);
-    scheduler.report(job, Outcome::deferred, now + 5min, now);
+    scheduler.report(job, Outcome::destination_failed, now + 5min, now);
   }
   EXPECT_EQ(scheduler.state_of("a")->window, 0U);
   EXPECT_EQ(scheduler.in_flight(), 0U);
@@ -236,18 +236,18 @@ TEST_F(SchedulerTest, HoldReleaseRetryRemove) {
   const auto jobs = scheduler.take(10, now);
   ASSERT_EQ(jobs.size(), 1U);
   scheduler.hold(QueueId(1));
-  scheduler.report(jobs[0], Outcome::deferred, now + 5min, now);
+  scheduler.report(jobs[0], Outcome::answered, now + 5min, now);
   EXPECT_TRUE(scheduler.take(10, now + 1h).empty());
   scheduler.release(QueueId(1), now + 1h);
   const auto again = scheduler.take(10, now + 1h);
   ASSERT_EQ(again.size(), 1U);
-  scheduler.report(again[0], Outcome::deferred, now + 9h, now + 1h);
+  scheduler.report(again[0], Outcome::answered, now + 9h, now + 1h);
   EXPECT_TRUE(scheduler.retry(QueueId(1), now + 1h));
   const auto third = scheduler.take(10, now + 1h);
   ASSERT_EQ(third.size(), 1U);
   scheduler.remove(QueueId(1));
   EXPECT_FALSE(scheduler.due_of(QueueId(1)));
-  scheduler.report(third[0], Outcome::deferred, now + 9h, now + 1h);
+  scheduler.report(third[0], Outcome::answered, now + 9h, now + 1h);
   EXPECT_EQ(scheduler.entry_count(), 0U);
 }
 
@@ -266,13 +266,13 @@ TEST_F(SchedulerTest, SuspectsRunAloneAndAreHeldAfterThreeCrashes) {
     for (const Job& job : jobs) {
       if (!job.exclusive) {
         EXPECT_EQ(job.message, QueueId(5));
-        scheduler.report(job, Outcome::settled, {}, now);
+        scheduler.report(job, Outcome::answered, std::nullopt, now);
         continue;
       }
       ++exclusive;
       EXPECT_TRUE(scheduler.take(10, now).empty());
       if (job.message != QueueId(1)) {
-        EXPECT_EQ(scheduler.report(job, Outcome::settled, {}, now).suspect, 0U);
+        EXPECT_EQ(scheduler.report(job, Outcome::answered, std::nullopt, now).suspect, 0U);
         continue;
       }
       const Verdict verdict = scheduler.report(job, Outcome::crashed, now, now);
@@ -290,7 +290,7 @@ TEST_F(SchedulerTest, SuspicionSurvivesARestartAndEndsWithAnAttemptThatEndsWell)
   auto jobs = scheduler.take(10, now);
   ASSERT_EQ(jobs.size(), 1U);
   EXPECT_TRUE(jobs[0].exclusive);
-  EXPECT_EQ(scheduler.report(jobs[0], Outcome::deferred, now, now).suspect, 0U);
+  EXPECT_EQ(scheduler.report(jobs[0], Outcome::answered, now, now).suspect, 0U);
   jobs = scheduler.take(10, now);
   ASSERT_EQ(jobs.size(), 1U);
   EXPECT_FALSE(jobs[0].exclusive);
@@ -304,7 +304,7 @@ TEST_F(SchedulerTest, SuspectForADeadDestinationBlocksNoOtherSuspect) {
   EXPECT_EQ(ids(scheduler.take(10, now)), std::vector<std::uint64_t>{3});
 }
 
-TEST_F(SchedulerTest, UntriedAndNeedlessTeachNothing) {
+TEST_F(SchedulerTest, UntriedTeachesNothing) {
   for (std::uint64_t id = 1; id <= 5; ++id) add(id, "a", now);
   for (int i = 0; i < 50; ++i) {
     for (const Job& job : scheduler.take(10, now)) {
@@ -312,7 +312,8 @@ TEST_F(SchedulerTest, UntriedAndNeedlessTeachNothing) {
     }
   }
   EXPECT_EQ(scheduler.state_of("a")->window, 5U);
-  for (const Job& job : scheduler.take(10, now)) scheduler.report(job, Outcome::needless, {}, now);
+  for (const Job& job : scheduler.take(10, now))
+    scheduler.report(job, Outcome::untried, std::nullopt, now);
   EXPECT_EQ(scheduler.entry_count(), 0U);
 }
 
