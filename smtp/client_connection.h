@@ -64,7 +64,7 @@ class ClientConnection {
   void read_what_is_there();
 
   boost::asio::ip::tcp::socket socket_;
-  const ClientDeadlines& deadlines_;
+  ClientDeadlines deadlines_;
   ClientDeadline deadline_;
   ClientSession session_;
   ContentFault content_fault_ = ContentFault::none;

@@ -109,6 +109,7 @@ void ClientSession::begin(const ClientTransaction& transaction) {
   mail_accepted_ = false;
   answered_any_ = false;
   stale_ = false;
+  connection_failed_ = false;
   if (refuse_unsupported() || refuse_unsendable()) return;
   state_ = State::commands;
   queue_commands();
@@ -367,6 +368,7 @@ void ClientSession::take_421(ClientPhase phase, const ServerReply& reply) {
       state_ == State::end_of_data) {
     ClientResult result = quote(reply, phase);
     if (phase == ClientPhase::end_of_data) result.verdict = ClientVerdict::deferred;
+    connection_failed_ = true;
     stale_ = transactions_ > 0 && (phase == ClientPhase::rset || phase == ClientPhase::mail);
     settle(result);
   }
@@ -412,6 +414,7 @@ void ClientSession::fail_connection(Failure failure, std::string_view fault) {
   if (state_ == State::opening) {
     refusal_ = std::move(result);
   } else if (state_ != State::idle && state_ != State::quitting) {
+    connection_failed_ = true;
     stale_ = failure == Failure::lost && transactions_ > 0 && !answered_any_;
     settle(result);
   }

@@ -97,6 +97,8 @@ class ClientSession {
   // The server closed a connection it had kept after an earlier transaction: nothing of this one
   // was answered, and a fresh connection to the same server is due.
   bool stale() const { return stale_; }
+  // The connection broke or was taken away (421) during the last transaction.
+  bool connection_failed() const { return connection_failed_; }
   // The server was given the DSN parameters: no success DSN of ours is due (RFC 3461 5.2.2).
   bool dsn_offered() const { return capabilities_.dsn; }
   unsigned transactions() const { return transactions_; }
@@ -167,6 +169,7 @@ class ClientSession {
   bool answered_any_ = false;
   bool reset_needed_ = false;
   bool stale_ = false;
+  bool connection_failed_ = false;
   unsigned transactions_ = 0;
   std::optional<ClientResult> refusal_;
 };
