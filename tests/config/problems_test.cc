@@ -23,6 +23,10 @@ struct Mistake {
   const char* line;
 };
 
+void PrintTo(const Mistake& mistake, std::ostream* out) {
+  *out << mistake.name;
+}
+
 class OneMistake : public testing::TestWithParam<Mistake> {};
 
 TEST_P(OneMistake, IsNamedExactly) {
