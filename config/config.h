@@ -17,7 +17,6 @@ using std::chrono::milliseconds;
 
 enum class Backend : std::uint8_t { iouring, lmdb, maildir };
 enum class MaildirSync : std::uint8_t { automatic, fsync, syncfs };
-enum class AddressFamily : std::uint8_t { any, ipv4, ipv6 };
 
 struct IouringConfig {
   std::uint64_t segment_size;
@@ -70,7 +69,6 @@ struct SmtpdConfig {
   std::uint32_t sessions_per_client_max;
   std::uint32_t error_limit;
   std::uint32_t junk_command_limit;
-  std::uint32_t hops_max;
   milliseconds timeout;
   milliseconds content_timeout;
   bool operator==(const SmtpdConfig&) const = default;
@@ -81,7 +79,6 @@ struct DeliveryConfig {
   std::string relay_host;   // empty: look up MX
   std::uint16_t port;
   std::string helo_name;  // never empty
-  AddressFamily prefer;
   milliseconds connect_timeout;
   milliseconds greeting_timeout;
   milliseconds command_timeout;

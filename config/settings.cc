@@ -61,6 +61,7 @@ void set_listeners(Config& config, const Value& value) {
 struct Range {
   std::uint64_t min;
   std::uint64_t max;
+  std::uint64_t multiple_of = 1;
 };
 
 template <auto... Path>
@@ -93,7 +94,8 @@ constexpr Setting number(Kind kind, std::string_view key, std::string_view by_de
           .get = get<Path...>,
           .set = set<Path...>,
           .min = range.min,
-          .max = range.max};
+          .max = range.max,
+          .multiple_of = range.multiple_of};
 }
 
 template <auto... Path>
@@ -121,7 +123,6 @@ constexpr std::uint64_t day = 24 * hour;
 // In the order of the enumerations in config.h.
 constexpr std::string_view backends[] = {"iouring", "lmdb", "maildir"};
 constexpr std::string_view maildir_syncs[] = {"auto", "fsync", "syncfs"};
-constexpr std::string_view address_families[] = {"any", "ipv4", "ipv6"};
 
 using C = Config;
 using Q = QueueConfig;
@@ -154,25 +155,25 @@ const Setting table[] = {
         "Memory for content just accepted, so that what is relayed at once is not read back from "
         "the disk."),
     number<&C::queue, &Q::batch_bytes_max>(Kind::size, "queue.batch_bytes_max", R"("1000KiB")",
-        {256 * KiB, 64 * MiB},
+        {256 * KiB, 8 * MiB},
         "The most that is written with one sync. The default stays under the mebibyte that a "
         "device takes in one request."),
     number<&C::queue, &Q::batch_count_max>(Kind::count, "queue.batch_count_max", "1024", {1, 65536},
         "The most changes (messages accepted, settled or removed) that are written with one "
         "sync."),
     number<&C::queue, &Q::iouring, &IouringConfig::segment_size>(Kind::size,
-        "queue.iouring.segment_size", R"("64MiB")", {16 * MiB, 4 * GiB},
+        "queue.iouring.segment_size", R"("64MiB")", {16 * MiB, GiB, 4 * KiB},
         "Size of the log's files. Space is given back, and reused, by whole files."),
     number<&C::queue, &Q::iouring, &IouringConfig::segments_spare>(Kind::count,
-        "queue.iouring.segments_spare", "2", {1, 64},
+        "queue.iouring.segments_spare", "2", {2, 16},
         "Files of the log that are kept written ahead, so that accepting mail never waits for a "
         "new one."),
     number<&C::queue, &Q::lmdb, &LmdbConfig::map_size>(Kind::size, "queue.lmdb.map_size",
-        R"("1TiB")", {64 * MiB, 64 * TiB},
+        R"("1TiB")", {64 * MiB, 64 * TiB, 4 * KiB},
         "Address space for the database: the most it can ever hold. It takes neither memory nor "
         "disk space."),
     number<&C::queue, &Q::lmdb, &LmdbConfig::growth_step>(Kind::size, "queue.lmdb.growth_step",
-        R"("64MiB")", {MiB, 4 * GiB},
+        R"("64MiB")", {MiB, 4 * GiB, 4 * KiB},
         "How much of the database file is written ahead at a time, so that a full disk shows "
         "before a message is accepted."),
     choice<&C::queue, &Q::maildir, &MaildirConfig::sync>("queue.maildir.sync", R"("auto")",
@@ -207,18 +208,17 @@ const Setting table[] = {
         "200", {1, 100'000},
         "Sessions of one client address with one process."),
     number<&C::smtpd, &S::error_limit>(Kind::count, "smtpd.error_limit", "20", {1, 1'000'000},
-        "Commands answered with an error before a session is ended with 421."),
+        "Commands answered with 5xx before a session is ended with 421."),
     number<&C::smtpd, &S::junk_command_limit>(Kind::count, "smtpd.junk_command_limit", "100",
         {1, 1'000'000},
-        "Commands that do nothing (NOOP, VRFY, RSET, HELP) since the last message, before each "
-        "counts as an error."),
-    number<&C::smtpd, &S::hops_max>(Kind::count, "smtpd.hops_max", "100", {1, 1000},
-        "Received fields before a message is taken to be in a loop and refused (RFC 5321 6.3)."),
+        "Commands that bring no mail forward (NOOP, RSET, VRFY, HELP, EHLO, HELO) between two "
+        "messages; each beyond counts as an error."),
     number<&C::smtpd, &S::timeout>(Kind::duration, "smtpd.timeout", R"("5m")", {second, day},
         "How long a client may take for its next command (RFC 5321 4.5.3.2.7)."),
     number<&C::smtpd, &S::content_timeout>(Kind::duration, "smtpd.content_timeout", R"("5m")",
         {second, day},
-        "How long a client may pause while it sends content."),
+        "How long a client may pause while it sends content. One that sends less than 500 bytes a "
+        "second is cut off as well."),
 
     number<&C::delivery, &D::processes>(Kind::count, "delivery.processes", "0", {0, 64},
         "Processes that relay mail. 0: one for every two cores, at least one."),
@@ -229,8 +229,6 @@ const Setting table[] = {
         "The port of next hops that name none."),
     text<&C::delivery, &D::helo_name>("delivery.helo_name", R"("")", check_hostname_or_empty,
         "The name given in EHLO. Empty: hostname."),
-    choice<&C::delivery, &D::prefer>("delivery.prefer", R"("any")", address_families,
-        "Which addresses of an exchange are tried first. any: as DNS gives them."),
     number<&C::delivery, &D::connect_timeout>(Kind::duration, "delivery.connect_timeout",
         R"("30s")", {100, hour},
         "How long one connection attempt may take."),

@@ -41,6 +41,7 @@ struct Setting {
   // Inclusive, in the units of the Value; of `ratio` in hundredths.
   std::uint64_t min = 0;
   std::uint64_t max = 0;
+  std::uint64_t multiple_of = 1;
   std::span<const std::string_view> choices = {};
   Check check = nullptr;
 };

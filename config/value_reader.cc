@@ -87,8 +87,15 @@ static Read read_choice(const Setting& setting, const toml::node& node) {
 
 static Read in_range(const Setting& setting, const toml::node& node, std::uint64_t value,
                      std::string_view written) {
-  if (value >= setting.min && value <= setting.max) return value;
-  return fault(node, fmt::format("{} is out of range; write {}", written, range_of(setting)));
+  if (value < setting.min || value > setting.max) {
+    return fault(node, fmt::format("{} is out of range; write {}", written, range_of(setting)));
+  }
+  if (const std::uint64_t rest = value % setting.multiple_of; rest != 0) {
+    return fault(node, fmt::format("{} is not a multiple of {}; write {}", written,
+                                   value_text(setting, setting.multiple_of),
+                                   value_text(setting, value - rest)));
+  }
+  return value;
 }
 
 static Read read_integer(const Setting& setting, const toml::node& node) {

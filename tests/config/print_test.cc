@@ -100,12 +100,11 @@ TEST(Print, AnUnknownKeyIsAnErrorWithTheNearestName) {
 }
 
 TEST(Print, DocumentationSaysDefaultRangeAndMeaning) {
-  const std::string keys[] = {"smtpd.hops_max"};
+  const std::string keys[] = {"dns.tries"};
   EXPECT_EQ(documentation(keys).value(),
-            "smtpd.hops_max = 100\n"
-            "    (number, 1 to 1000)\n"
-            "    Received fields before a message is taken to be in a loop and refused (RFC\n"
-            "    5321 6.3).\n");
+            "dns.tries = 3\n"
+            "    (number, 1 to 20)\n"
+            "    How often each server is asked before the lookup fails for now.\n");
 }
 
 TEST(Print, DocumentationOfEverythingNamesEverySetting) {

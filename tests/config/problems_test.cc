@@ -90,7 +90,10 @@ const Mistake ranges[] = {
     {"Negative", "smtpd.processes = -1",
      "f.toml:1:19: smtpd.processes: -1 is out of range; write 0 to 64"},
     {"SizeOutOfRange", "queue.iouring.segment_size = '1 KiB'",
-     "f.toml:1:30: queue.iouring.segment_size: 1 KiB is out of range; write 16MiB to 4GiB"},
+     "f.toml:1:30: queue.iouring.segment_size: 1 KiB is out of range; write 16MiB to 1GiB"},
+    {"SizeNotAMultiple", "queue.iouring.segment_size = 16777217",
+     "f.toml:1:30: queue.iouring.segment_size: 16777217 is not a multiple of \"4KiB\"; write "
+     "\"16MiB\""},
     {"DurationOutOfRange", "smtpd.timeout = '2d'",
      "f.toml:1:17: smtpd.timeout: 2d is out of range; write 1s to 1d"},
     {"ZeroDurationOutOfRange", "smtpd.timeout = 0",
