@@ -1,0 +1,57 @@
+// What the log needs of the disk: numbered segments of a fixed size, written durably in whole
+// blocks. The seam between the log and the operating system, so that tests can cut, tear and fail.
+//
+// Offsets and sizes are multiples of log_block, and so are the addresses of buffers, unless a call
+// says otherwise. A write returns success only when all of its bytes would survive a power cut; a
+// short write is an io_failure and is never continued. start() comes first and alone; then
+// write_batch is called by one thread only (which called begin_batches), everything else by any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.h"
+
+namespace brevdue::backends {
+
+struct SegmentFile {
+  std::uint32_t number;
+  std::uint64_t size;
+};
+
+class LogDevice {
+ public:
+  virtual ~LogDevice() = default;
+
+  // Opens what is there and lists it, in no order; unless read-only, creates the directory and
+  // removes segments whose creation was not finished.
+  virtual Result<std::vector<SegmentFile>> start() = 0;
+
+  // In the thread that will call write_batch: `arena` is where most batches will come from.
+  virtual Result<void> begin_batches(std::string_view arena) = 0;
+  virtual Result<void> write_batch(std::uint32_t number, std::uint64_t offset,
+                                   std::string_view bytes) = 0;
+
+  virtual Result<void> write_durable(std::uint32_t number, std::uint64_t offset,
+                                     std::string_view bytes) = 0;
+  // Up to `size` bytes, less only at the end of the file; returns how many.
+  virtual Result<std::size_t> read(std::uint32_t number, std::uint64_t offset, char* to,
+                                   std::size_t size) = 0;
+
+  // A segment of written zeros, durable with its name. Gives up early when `cancelled` is set.
+  virtual Result<void> create(std::uint32_t number, std::uint64_t size,
+                              const std::atomic<bool>& cancelled) = 0;
+  virtual Result<void> remove(std::uint32_t number) = 0;
+  virtual Result<std::uint64_t> free_space() = 0;
+
+  // Keeps damaged bytes (of any size and address) durably under `name` in the quarantine and
+  // returns the path.
+  virtual Result<std::string> set_aside(const std::string& name, std::string_view bytes) = 0;
+  // The same for a whole segment, which is gone from the log afterwards.
+  virtual Result<std::string> set_aside_segment(std::uint32_t number, const std::string& name) = 0;
+};
+
+}  // namespace brevdue::backends

@@ -1,0 +1,49 @@
+// What the records of the log say about its messages, gathered in any order.
+//
+// A message is dead if a tombstone names it or a survivor list of its generation leaves it out:
+// both stay true for ever, so the order in which they are found does not matter. Settlements are
+// applied in the order of the log, whatever the order in which they were found.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "backends/iouring/log_record.h"
+#include "core/error.h"
+#include "mail/settlement.h"
+
+namespace brevdue::backends {
+
+class LogFindings {
+ public:
+  // Takes a record other than a message; its strings must be intact. corrupt if they make no sense.
+  Result<void> take(const LogRecord& record);
+
+  bool is_dead(RecordPlace place) const;
+  mail::DeliveryState state_of(RecordPlace place) const;
+  bool has_settlements(RecordPlace place) const;
+  // Nothing more will be asked about this generation.
+  void forget(std::uint32_t generation) { generations_.erase(generation); }
+
+ private:
+  struct Found {
+    LogOrder order;
+    bool whole;
+    mail::Settlement settlement;
+  };
+  struct AboutGeneration {
+    std::unordered_set<std::uint32_t> dead;
+    std::optional<std::vector<std::uint32_t>> survivors;
+    std::unordered_map<std::uint32_t, std::vector<Found>> settlements;
+  };
+
+  const std::vector<Found>* settlements_of(RecordPlace place) const;
+
+  std::map<std::uint32_t, AboutGeneration> generations_;
+};
+
+}  // namespace brevdue::backends

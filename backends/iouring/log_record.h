@@ -1,0 +1,84 @@
+// The records of a batch (FORMAT.md, "Records"): one header of 52 bytes for every kind, then one or
+// two byte strings, each with its own CRC32C.
+//
+// A RecordReader walks the records of a batch. In a batch whose checksum holds every record is
+// whole; in a damaged one the walk goes on while record headers hold, and first_intact() and
+// second_intact() say which of the strings can be used. Views live as long as the batch's bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mail/queue_id.h"
+
+namespace brevdue::backends {
+
+enum class RecordType : std::uint8_t {
+  message = 1,     // first: envelope, second: content
+  settlement = 2,  // first: mail::encode of a settlement
+  tombstone = 3,   // the message at `target` is gone
+  survivors = 4,   // first: offsets of all messages of the target's generation that still live
+};
+
+// Where a message lies on the disk: unique for ever, since generations are never used twice.
+struct RecordPlace {
+  std::uint32_t generation = 0;
+  std::uint32_t offset = 0;  // of the record in its segment
+
+  auto operator<=>(const RecordPlace&) const = default;
+};
+
+// The place of a settlement in the order of the log, kept when it is written again elsewhere.
+struct LogOrder {
+  std::uint64_t sequence = 0;
+  std::uint32_t index = 0;
+
+  auto operator<=>(const LogOrder&) const = default;
+};
+
+inline constexpr std::uint32_t record_header_size = 52;
+
+struct LogRecord {
+  RecordType type{};
+  bool whole = false;  // settlement: replaces everything earlier in the log's order
+  mail::QueueId id;
+  RecordPlace target;  // of all but messages
+  LogOrder order;      // of settlements
+  std::string_view first;
+  std::string_view second;
+  std::uint32_t first_crc = 0;  // filled in by the writer and the reader
+  std::uint32_t second_crc = 0;
+
+  std::uint64_t size() const { return record_header_size + first.size() + second.size(); }
+  bool first_intact() const;
+  bool second_intact() const;
+};
+
+// Writes record.size() bytes to `to`; `seed` is the segment's.
+void encode(const LogRecord& record, std::uint32_t seed, char* to);
+// One record at the start of `bytes`; nothing if its header does not hold or it does not fit.
+std::optional<LogRecord> decode_record(std::string_view bytes, std::uint32_t seed);
+
+class RecordReader {
+ public:
+  RecordReader(std::string_view records, std::uint32_t seed) : all_(records), seed_(seed) {}
+  std::optional<LogRecord> next();
+  // Where the record that next() returned last begins, from the start of the records.
+  std::uint32_t position() const { return position_; }
+  bool at_end() const { return next_ == all_.size(); }
+
+ private:
+  std::string_view all_;
+  std::uint32_t seed_;
+  std::uint32_t position_ = 0;
+  std::uint32_t next_ = 0;
+};
+
+// Ascending offsets, as differences.
+std::string encode_survivors(const std::vector<std::uint32_t>& offsets);
+std::optional<std::vector<std::uint32_t>> decode_survivors(std::string_view bytes);
+
+}  // namespace brevdue::backends

@@ -1,0 +1,210 @@
+#include "backends/iouring/log_store.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "backends/iouring/aligned_buffer.h"
+#include "backends/iouring/log_location.h"
+#include "backends/iouring/uring_log_device.h"
+
+namespace brevdue::backends {
+
+static std::unique_ptr<LogDevice> make_device(const LogStoreOptions& options) {
+  FileLogDeviceOptions files{options.path, options.quarantine, options.read_only, options.notice};
+  if (options.force_ordinary_calls) return std::make_unique<FileLogDevice>(std::move(files));
+  return std::make_unique<UringLogDevice>(std::move(files));
+}
+
+LogStore::LogStore(LogStoreOptions options) : LogStore(options, make_device(options)) {}
+
+LogStore::LogStore(LogStoreOptions options, std::unique_ptr<LogDevice> device)
+    : options_(std::move(options)),
+      device_(std::move(device)),
+      pool_({options_.segment_size, std::max(options_.spare_segments, 2u),
+             std::max({options_.spare_segments_max, options_.spare_segments, 2u}),
+             options_.reserve}),
+      writer_(*device_, pool_, options_.segment_size),
+      caretaker_(*device_, pool_, writer_, {options_.segment_size, options_.notice}) {}
+
+LogStore::~LogStore() {
+  cancelled_.store(true);
+  {
+    std::unique_lock lock(mutex_);
+    recovered_.wait(lock, [&] { return !recovering_; });
+  }
+  // The caretaker goes on meanwhile, so that the batches in flight find a segment.
+  writer_.stop();
+  if (writer_thread_.joinable()) writer_thread_.join();
+  pool_.stop();
+  if (caretaker_thread_.joinable()) caretaker_thread_.join();
+}
+
+Result<void> LogStore::check_options() const {
+  if (options_.segment_size % log_block != 0 || options_.segment_size < segment_size_min ||
+      options_.segment_size > segment_size_max) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("segment size {}: must be whole blocks of {}, from {} to {}",
+                            options_.segment_size, log_block, segment_size_min, segment_size_max));
+  }
+  return {};
+}
+
+Result<void> LogStore::start() {
+  if (auto checked = check_options(); !checked) return checked;
+  auto files = device_->start();
+  if (!files) return propagate(std::move(files.error()));
+  if (auto read = read_headers(*files); !read) return read;
+  if (auto found = find_end(); !found) return found;
+  if (sources_.empty() && damaged_.empty()) {
+    pool_.with_table([](SegmentTable& table) { table.set_scanned(); });
+  }
+  return options_.read_only ? Result<void>() : begin_writing();
+}
+
+Result<void> LogStore::read_headers(const std::vector<SegmentFile>& files) {
+  AlignedBuffer buffer(segment_header_area);
+  for (const SegmentFile& file : files) {
+    pool_.numbers_start_after(file.number);
+    auto size = device_->read(file.number, 0, buffer.bytes(), buffer.size());
+    if (!size && size.error().code != ErrorCode::io_failure) {
+      return propagate(std::move(size.error()));
+    }
+    const HeaderArea area =
+        size ? decode_header_area(buffer.view().substr(0, *size), file.number) : HeaderArea{};
+    if (area.state == HeaderState::unsupported) {
+      return fail(ErrorCode::unsupported,
+                  fmt::format("segment {} was written by a newer version", file.number));
+    }
+    enter(file, area);
+  }
+  std::ranges::sort(sources_, std::ranges::greater(),
+                    [](const RecoverySource& source) { return source.header.generation; });
+  for (std::size_t i = 1; i < sources_.size(); ++i) {
+    sources_[i].durable_through = sources_[i - 1].header.first_sequence - 1;
+  }
+  return {};
+}
+
+void LogStore::enter(const SegmentFile& file, const HeaderArea& area) {
+  if (area.state == HeaderState::blank) {
+    if (options_.read_only) return;
+    if (file.size == options_.segment_size) return pool_.add_spare(file.number);
+    return pool_.add_unwanted(file.number);
+  }
+  const bool known_already = pool_.with_table(
+      [&](SegmentTable& table) { return table.find(area.header.generation) != nullptr; });
+  if (area.state != HeaderState::used || known_already) return damaged_.push_back(file.number);
+  const auto file_size =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(file.size, area.header.size));
+  pool_.with_table([&](SegmentTable& table) {
+    table.add({.header = area.header, .file_size = file_size, .end = area.header.footer_offset()});
+  });
+  sources_.push_back({.header = area.header, .file_size = file_size});
+}
+
+Result<void> LogStore::find_end() {
+  if (sources_.empty()) return {};
+  RecoverySource& newest = sources_.front();
+  SegmentReader reader(*device_);
+  auto end = find_segment_end(reader, newest.header, newest.file_size, cancelled_);
+  if (!end) return propagate(std::move(end.error()));
+  end_ = *end;
+  newest.end = end_.offset;
+  newest.durable_through = end_.last_sequence;
+  return {};
+}
+
+Result<void> LogStore::begin_writing() {
+  if (auto space = device_->free_space()) {
+    pool_.set_free_space(*space);
+  } else {
+    return propagate(std::move(space.error()));
+  }
+  const SegmentHeader* newest = sources_.empty() ? nullptr : &sources_.front().header;
+  if (auto begun = writer_.begin(newest, end_); !begun) return begun;
+  const bool goes_on = writer_.remaining() > 0;
+  pool_.with_table([&](SegmentTable& table) {
+    if (newest == nullptr) return;
+    Segment& segment = *table.find(newest->generation);
+    segment.closed = !goes_on;
+    segment.end = end_.offset;
+  });
+  if (newest != nullptr) pool_.note_upkeep(newest->generation);
+  if (!goes_on) {
+    // A full disk is no reason not to start: what is queued can be delivered.
+    if (!pool_.has_spare()) {
+      auto made = caretaker_.create_segment(cancelled_);
+      if (!made && made.error().code != ErrorCode::storage_full) return made;
+    }
+    if (pool_.has_spare()) {
+      if (auto opened = writer_.open_first_segment(); !opened) return opened;
+    }
+  }
+  writer_thread_ = std::thread([this] { writer_.run(); });
+  caretaker_thread_ = std::thread([this] { caretaker_.run(cancelled_); });
+  writer_.wait_until_ready();
+  return {};
+}
+
+Result<void> LogStore::recover(queue::RecoverySink& sink) {
+  {
+    const std::lock_guard lock(mutex_);
+    recovering_ = true;
+  }
+  LogRecovery recovery(*device_, pool_, sink, options_.read_only, cancelled_);
+  Result<void> done = recovery.run(sources_, damaged_);
+  if (done) {
+    pool_.with_table([](SegmentTable& table) { table.set_scanned(); });
+    pool_.nudge();
+  }
+  const std::lock_guard lock(mutex_);
+  recovering_ = false;
+  recovered_.notify_all();
+  return done;
+}
+
+void LogStore::submit(queue::Batch batch, queue::BatchDone done) {
+  if (writer_thread_.joinable()) return writer_.submit(std::move(batch), std::move(done));
+  queue::BatchResults results(batch.size());
+  for (auto& result : results) result = fail(ErrorCode::unavailable, "the log is open for reading");
+  done(std::move(results));
+}
+
+Result<SharedBytes> LogStore::open(mail::QueueId id, const queue::Location& location) {
+  const LogLocation at = LogLocation::of(location);
+  const auto header = pool_.with_table([&](SegmentTable& table) {
+    const Segment* segment = table.find(at.place.generation);
+    return segment == nullptr ? SegmentHeader{} : segment->header;
+  });
+  const bool plausible = header.generation != 0 && header.number == at.segment &&
+                         at.size >= record_header_size && at.place.offset < header.size &&
+                         at.size <= header.size - at.place.offset;
+  if (!plausible) return fail(ErrorCode::not_found, id.text());
+  const std::uint32_t begin = at.place.offset / log_block * log_block;
+  const std::uint32_t lead = at.place.offset - begin;
+  const std::size_t size = round_up_to_block(std::size_t{lead} + at.size);
+  std::shared_ptr<char[]> block(static_cast<char*>(std::aligned_alloc(log_block, size)), std::free);
+  if (!block) return fail(ErrorCode::overloaded, "no memory to read a message");
+  auto got = device_->read(header.number, begin, block.get(), size);
+  if (!got) return propagate(std::move(got.error()), id.text());
+  const std::string_view bytes = std::string_view(block.get(), std::min(*got, size));
+  const auto record = bytes.size() < lead + at.size
+                          ? std::nullopt
+                          : decode_record(bytes.substr(lead, at.size), header.seed());
+  if (!record || record->type != RecordType::message || record->id != id ||
+      !record->second_intact()) {
+    return fail(ErrorCode::corrupt,
+                fmt::format("{} in segment {} at {}", id.text(), header.number, at.place.offset));
+  }
+  return SharedBytes(std::shared_ptr<const char[]>(block, record->second.data()),
+                     record->second.size());
+}
+
+std::uint64_t LogStore::room() const {
+  return writer_thread_.joinable() ? pool_.room(writer_.remaining()) : 0;
+}
+
+}  // namespace brevdue::backends

@@ -1,0 +1,382 @@
+#include "backends/iouring/log_writer.h"
+
+#include <algorithm>
+#include <limits>
+#include <random>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include "backends/iouring/block_write.h"
+
+namespace brevdue::backends {
+
+namespace {
+constexpr std::chrono::seconds look_at_space_every{1};
+
+std::uint64_t make_salt() {
+  std::random_device random;
+  const std::uint64_t upper = random();
+  return upper << 32 | random();
+}
+
+std::uint64_t bytes_of(std::span<const LogItem> items) {
+  std::uint64_t bytes = batch_header_size;
+  for (const LogItem& item : items) bytes += item.record.size();
+  return bytes;
+}
+}  // namespace
+
+Result<void> LogWriter::begin(const SegmentHeader* newest, const SegmentEnd& end) {
+  if (newest == nullptr) return {};
+  generation_ = newest->generation;
+  run_ = end.run + 1;
+  sequence_ = end.last_sequence;
+  if (end.sealed || newest->size != segment_size_ || end.offset >= newest->footer_offset()) {
+    return {};
+  }
+  segment_ = *newest;
+  has_segment_ = true;
+  set_position(end.offset);
+  BatchBuilder empty(log_block);
+  empty.begin(segment_, offset_, batch_header_size);
+  const auto bytes =
+      empty.finish({.run = run_, .sequence = sequence_ + 1, .durable_through = sequence_});
+  if (auto done = device_.write_durable(segment_.number, offset_, bytes); !done) return done;
+  ++sequence_;
+  set_position(offset_ + log_block);
+  return {};
+}
+
+Result<void> LogWriter::open_first_segment() {
+  return has_segment_ ? Result<void>() : next_segment(Purpose::upkeep);
+}
+
+void LogWriter::set_position(std::uint32_t offset) {
+  offset_ = offset;
+  remaining_.store(has_segment_ ? segment_.footer_offset() - offset : 0, std::memory_order_relaxed);
+}
+
+void LogWriter::run() {
+  if (auto begun = device_.begin_batches(builder_.arena()); !begun) {
+    (void)fail_for_good(std::move(begun.error()));
+  }
+  std::unique_lock lock(mutex_);
+  ready_ = true;
+  is_ready_.notify_one();
+  while (true) {
+    work_.wait(lock, [&] { return stop_ || !submitted_.empty() || upkeep_ != nullptr; });
+    if (!submitted_.empty()) {
+      auto batches = std::exchange(submitted_, {});
+      lock.unlock();
+      for (auto& [batch, done] : batches) commit(batch, done);
+      lock.lock();
+    } else if (upkeep_ != nullptr) {
+      Upkeep& upkeep = *std::exchange(upkeep_, nullptr);
+      lock.unlock();
+      carry_out(upkeep);
+      lock.lock();
+      upkeep.done = true;
+      upkeep_done_.notify_one();
+    } else {
+      return;
+    }
+  }
+}
+
+void LogWriter::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  work_.notify_one();
+}
+
+void LogWriter::wait_until_ready() {
+  std::unique_lock lock(mutex_);
+  is_ready_.wait(lock, [&] { return ready_; });
+}
+
+void LogWriter::submit(queue::Batch batch, queue::BatchDone done) {
+  {
+    const std::lock_guard lock(mutex_);
+    submitted_.emplace_back(std::move(batch), std::move(done));
+  }
+  work_.notify_one();
+}
+
+Result<void> LogWriter::do_upkeep(std::vector<LogItem> items) {
+  Upkeep upkeep{std::move(items), {}, false};
+  std::unique_lock lock(mutex_);
+  if (stop_) return fail(ErrorCode::cancelled, "stopping");
+  if (waits_for_segment_) return fail(ErrorCode::busy, "a segment must be made first");
+  upkeep_ = &upkeep;
+  work_.notify_one();
+  upkeep_done_.wait(lock, [&] { return upkeep.done; });
+  return std::move(upkeep.result);
+}
+
+void LogWriter::commit(queue::Batch& batch, queue::BatchDone& done) {
+  queue::BatchResults results(batch.size());
+  if (pool_.failed()) {
+    for (auto& result : results) {
+      result = fail(ErrorCode::unavailable, "the log failed earlier; it must be opened anew");
+    }
+    return done(std::move(results));
+  }
+  look_at_free_space();
+  std::vector<LogItem> items = items_of(batch, results);
+  refuse_what_does_not_fit(items, results);
+  const bool content = std::ranges::any_of(
+      items, [](const LogItem& item) { return item.record.type == RecordType::message; });
+  const auto written = write(items, content ? Purpose::content : Purpose::settlement);
+  for (const LogItem& item : items) {
+    // After a failed write nothing of the batch counts, not even what was written before it.
+    if (!written && (!item.at || pool_.failed())) {
+      results[item.index] = std::unexpected(written.error());
+    } else if (item.record.type == RecordType::message) {
+      results[item.index] = item.at->opaque();
+    }
+  }
+  done(std::move(results));
+}
+
+// Messages first: what a batch adds is never durable later than what it removes. What concerns a
+// message that is already gone needs no record.
+std::vector<LogItem> LogWriter::items_of(queue::Batch& batch, queue::BatchResults& results) {
+  std::vector<LogItem> items;
+  items.reserve(batch.size());
+  const SegmentHeader fresh{.size = segment_size_};
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto* enqueue = std::get_if<queue::Enqueue>(&batch[i]);
+    if (enqueue == nullptr) continue;
+    LogItem item{.index = i};
+    item.record.type = RecordType::message;
+    item.record.id = enqueue->id;
+    item.record.first = enqueue->envelope.view();
+    item.record.second = enqueue->content.view();
+    if (item.record.size() + batch_header_size > fresh.capacity()) {
+      results[i] = fail(ErrorCode::too_large,
+                        fmt::format("message {} is larger than a segment", enqueue->id.text()));
+      continue;
+    }
+    items.push_back(std::move(item));
+  }
+  pool_.with_table([&](SegmentTable& table) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      LogItem item{.index = i};
+      const queue::Location* location = nullptr;
+      if (const auto* settle = std::get_if<queue::Settle>(&batch[i])) {
+        location = &settle->location;
+        item.record.type = RecordType::settlement;
+        item.record.id = settle->id;
+        item.body = mail::encode(settle->settlement);
+      } else if (const auto* discard = std::get_if<queue::Discard>(&batch[i])) {
+        location = &discard->location;
+        item.record.type = RecordType::tombstone;
+        item.record.id = discard->id;
+      } else {
+        continue;
+      }
+      results[i] = *location;
+      item.record.target = LogLocation::of(*location).place;
+      if (!table.is_live(item.record.target)) continue;
+      item.record.order.index = static_cast<std::uint32_t>(i);
+      items.push_back(std::move(item));
+      items.back().record.first = items.back().body;
+      if (items.back().record.size() + batch_header_size <= fresh.capacity()) continue;
+      results[i] = fail(ErrorCode::too_large, "settlement is larger than a segment");
+      items.pop_back();
+    }
+  });
+  return items;
+}
+
+void LogWriter::refuse_what_does_not_fit(std::vector<LogItem>& items,
+                                         queue::BatchResults& results) {
+  const auto refuse = [&](auto concerns) {
+    for (const LogItem& item : items) {
+      if (!concerns(item)) continue;
+      results[item.index] = fail(ErrorCode::storage_full, "the log has no room for it");
+    }
+    std::erase_if(items, concerns);
+  };
+  const auto is_content = [](const LogItem& item) {
+    return item.record.type == RecordType::message;
+  };
+  if (std::ranges::any_of(items, is_content)) {
+    if (pool_.admits(Purpose::content, round_up_to_block(bytes_of(items)), remaining())) return;
+    refuse(is_content);
+  }
+  if (items.empty()) return;
+  if (pool_.admits(Purpose::settlement, round_up_to_block(bytes_of(items)), remaining())) return;
+  refuse([](const LogItem&) { return true; });
+}
+
+void LogWriter::carry_out(Upkeep& upkeep) {
+  if (pool_.failed()) {
+    upkeep.result = fail(ErrorCode::unavailable, "the log failed earlier");
+    return;
+  }
+  pool_.with_table([&](SegmentTable& table) {
+    for (LogItem& item : upkeep.items) {
+      if (item.record.type != RecordType::survivors) continue;
+      const Segment* target = table.find(item.record.target.generation);
+      item.body = encode_survivors(target == nullptr ? std::vector<std::uint32_t>()
+                                                     : target->live.offsets());
+    }
+  });
+  for (LogItem& item : upkeep.items) item.record.first = item.body;
+  upkeep.result = write(upkeep.items, Purpose::upkeep);
+  if (has_segment_) pool_.note_upkeep(segment_.generation);
+}
+
+Result<void> LogWriter::write(std::span<LogItem> items, Purpose purpose) {
+  while (!items.empty()) {
+    std::uint64_t size = batch_header_size;
+    std::size_t count = 0;
+    const SegmentHeader fresh{.size = segment_size_};
+    const std::uint64_t size_max =
+        std::min<std::uint64_t>(fresh.capacity(), builder_.arena().size());
+    while (count < items.size()) {
+      const std::uint64_t more = items[count].record.size();
+      if (count > 0 && size + more > size_max) break;
+      size += more;
+      ++count;
+    }
+    if (round_up_to_block(size) > remaining()) {
+      if (auto opened = next_segment(purpose); !opened) return opened;
+    }
+    auto written = write_one_batch(items.first(count), static_cast<std::uint32_t>(size));
+    if (!written) return written;
+    items = items.subspan(count);
+  }
+  return {};
+}
+
+Result<void> LogWriter::write_one_batch(std::span<LogItem> items, std::uint32_t size) {
+  builder_.begin(segment_, offset_, size);
+  for (LogItem& item : items) {
+    LogRecord& record = item.record;
+    if (record.type != RecordType::message) record.first = item.body;
+    if (record.type == RecordType::settlement && !record.whole) {
+      record.order.sequence = sequence_ + 1;
+    }
+    const std::uint32_t offset = builder_.add(record);
+    item.at = LogLocation{
+        segment_.number, {segment_.generation, offset}, static_cast<std::uint32_t>(record.size())};
+  }
+  const auto bytes =
+      builder_.finish({.run = run_, .sequence = sequence_ + 1, .durable_through = sequence_});
+  if (auto done = device_.write_batch(segment_.number, offset_, bytes); !done) {
+    for (LogItem& item : items) item.at.reset();
+    return fail_for_good(std::move(done.error()));
+  }
+  ++sequence_;
+  set_position(offset_ + static_cast<std::uint32_t>(bytes.size()));
+  enter_in_table(items);
+  return {};
+}
+
+void LogWriter::enter_in_table(std::span<const LogItem> items) {
+  bool emptied = false;
+  pool_.with_table([&](SegmentTable& table) {
+    std::vector<std::uint32_t> messages;
+    for (const LogItem& item : items) {
+      const RecordPlace target = item.record.target;
+      switch (item.record.type) {
+        case RecordType::message:
+          messages.push_back(item.at->place.offset);
+          break;
+        case RecordType::tombstone:
+          table.note_tombstone(segment_.generation, target.generation);
+          table.discard(target);
+          if (const Segment* segment = table.find(target.generation)) {
+            emptied = emptied || (segment->closed && segment->live.size() == 0);
+          }
+          break;
+        case RecordType::survivors:
+          table.note_tombstone(segment_.generation, target.generation);
+          break;
+        case RecordType::settlement:
+          table.note_settlement(segment_.generation, target.generation);
+          break;
+      }
+    }
+    if (!messages.empty()) table.find(segment_.generation)->live.add(messages);
+  });
+  if (emptied) pool_.nudge();
+}
+
+// Who makes segments may be waiting for this thread with records of a checkpoint: it is sent back
+// to its work.
+Result<std::uint32_t> LogWriter::take_segment(Purpose purpose) {
+  auto number = pool_.take(purpose, SegmentPool::Patience::none);
+  if (number || number.error().code != ErrorCode::busy || purpose == Purpose::upkeep) return number;
+  {
+    const std::lock_guard lock(mutex_);
+    waits_for_segment_ = true;
+    if (upkeep_ != nullptr) {
+      upkeep_->result = fail(ErrorCode::busy, "a segment must be made first");
+      upkeep_->done = true;
+      upkeep_ = nullptr;
+      upkeep_done_.notify_one();
+    }
+  }
+  number = pool_.take(purpose, SegmentPool::Patience::until_made);
+  const std::lock_guard lock(mutex_);
+  waits_for_segment_ = false;
+  return number;
+}
+
+Result<void> LogWriter::next_segment(Purpose purpose) {
+  auto number = take_segment(purpose);
+  if (!number) return propagate(std::move(number.error()));
+  if (has_segment_) {
+    const SegmentFooter footer{offset_, sequence_};
+    auto done =
+        write_blocks(device_, segment_.number, segment_.footer_offset(), encode(footer, segment_));
+    if (!done) return fail_for_good(std::move(done.error()));
+  }
+  SegmentHeader next{.number = *number,
+                     .size = segment_size_,
+                     .generation = generation_ + 1,
+                     .run = run_,
+                     .first_sequence = sequence_ + 1,
+                     .salt = make_salt()};
+  if (auto done = write_blocks(device_, next.number, 0, encode(next)); !done) {
+    return fail_for_good(std::move(done.error()));
+  }
+  pool_.with_table([&](SegmentTable& table) {
+    if (has_segment_) {
+      Segment& left = *table.find(segment_.generation);
+      left.closed = true;
+      left.end = offset_;
+    }
+    table.add(
+        {.header = next, .file_size = next.size, .end = next.footer_offset(), .closed = false});
+  });
+  pool_.nudge();
+  generation_ = next.generation;
+  segment_ = next;
+  has_segment_ = true;
+  set_position(segment_header_area);
+  return {};
+}
+
+std::unexpected<Error> LogWriter::fail_for_good(Error error) {
+  pool_.give_up();
+  // The device's own word (a full disk, say) must not be taken for a refusal: what was being
+  // written is in doubt.
+  error.code = ErrorCode::io_failure;
+  return propagate(std::move(error), "log");
+}
+
+void LogWriter::look_at_free_space() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - space_known_at_ < look_at_space_every) return;
+  space_known_at_ = now;
+  if (auto space = device_.free_space()) pool_.set_free_space(*space);
+}
+
+}  // namespace brevdue::backends

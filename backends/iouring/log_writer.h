@@ -1,0 +1,111 @@
+// Appends to the log: the only one that knows where it ends. One thread, which calls run(); submit
+// and do_upkeep hand it work and wake it once.
+//
+// Each write is one batch: header and records in one direct, durable write, never across segments.
+// Most submitted batches become one; one too large becomes several, messages first, so that what it
+// adds is durable before what it removes. A segment that is left gets its footer, then the next one
+// its header, then the batch goes there.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/iouring/batch_builder.h"
+#include "backends/iouring/log_device.h"
+#include "backends/iouring/log_location.h"
+#include "backends/iouring/segment_pool.h"
+#include "backends/iouring/segment_scan.h"
+#include "queue/store.h"
+
+namespace brevdue::backends {
+
+// One record on its way into the log.
+struct LogItem {
+  LogRecord record{};
+  std::string body{};               // what record.first views, if the item owns it
+  std::size_t index = 0;            // of the mutation in its batch
+  std::optional<LogLocation> at{};  // set when it is durable
+};
+
+class LogWriter {
+ public:
+  LogWriter(LogDevice& device, SegmentPool& pool, std::uint32_t segment_size)
+      : device_(device),
+        pool_(pool),
+        segment_size_(segment_size),
+        builder_(std::min(segment_size, BatchBuilder::arena_size)) {}
+
+  // Before run(). `newest` is the segment that the log ended in, if there is any; goes on in it
+  // behind a batch that says so, which leaves nothing of what may have been cut off there.
+  Result<void> begin(const SegmentHeader* newest, const SegmentEnd& end);
+  // Before run(): so that the first batch waits for nothing.
+  Result<void> open_first_segment();
+
+  // Until stop(); answers what was submitted before it.
+  void run();
+  void stop();
+  // Until run() knows by which calls it will write and has said so.
+  void wait_until_ready();
+
+  void submit(queue::Batch batch, queue::BatchDone done);
+  // Writes these records and waits. Survivor lists are filled in here. busy, with some of them
+  // written perhaps, while a segment must be made first: for the thread that makes them.
+  Result<void> do_upkeep(std::vector<LogItem> items);
+
+  // Left in the current segment; any thread.
+  std::uint32_t remaining() const { return remaining_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Upkeep {
+    std::vector<LogItem> items;
+    Result<void> result;
+    bool done = false;
+  };
+  using Submitted = std::pair<queue::Batch, queue::BatchDone>;
+
+  void commit(queue::Batch& batch, queue::BatchDone& done);
+  std::vector<LogItem> items_of(queue::Batch& batch, queue::BatchResults& results);
+  void refuse_what_does_not_fit(std::vector<LogItem>& items, queue::BatchResults& results);
+  void carry_out(Upkeep& upkeep);
+  Result<void> write(std::span<LogItem> items, Purpose purpose);
+  Result<void> write_one_batch(std::span<LogItem> items, std::uint32_t size);
+  void enter_in_table(std::span<const LogItem> items);
+  Result<void> next_segment(Purpose purpose);
+  Result<std::uint32_t> take_segment(Purpose purpose);
+  std::unexpected<Error> fail_for_good(Error error);
+  void set_position(std::uint32_t offset);
+  void look_at_free_space();
+
+  LogDevice& device_;
+  SegmentPool& pool_;
+  const std::uint32_t segment_size_;
+  BatchBuilder builder_;
+  bool has_segment_ = false;
+  SegmentHeader segment_;
+  std::uint32_t offset_ = 0;
+  std::uint32_t generation_ = 0;  // the highest ever used
+  std::uint32_t run_ = 1;
+  std::uint64_t sequence_ = 0;  // of the last batch written; all up to it are durable
+  std::chrono::steady_clock::time_point space_known_at_{};
+  std::atomic<std::uint32_t> remaining_{0};
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable work_;
+  std::condition_variable upkeep_done_;
+  std::condition_variable is_ready_;
+  std::vector<Submitted> submitted_;
+  Upkeep* upkeep_ = nullptr;
+  bool waits_for_segment_ = false;
+  bool ready_ = false;
+  bool stop_ = false;
+};
+
+}  // namespace brevdue::backends

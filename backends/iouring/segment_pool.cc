@@ -1,0 +1,197 @@
+#include "backends/iouring/segment_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace brevdue::backends {
+
+namespace {
+// After a failed creation the disk is asked again this often.
+constexpr std::chrono::seconds retry_creation{1};
+// With fewer pinned segments than this a checkpoint is not worth its reading.
+constexpr std::size_t pinned_min = 4;
+}  // namespace
+
+void SegmentPool::add_spare(std::uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  spares_.push_back(number);
+}
+
+void SegmentPool::add_unwanted(std::uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  unwanted_.push_back(number);
+}
+
+bool SegmentPool::has_spare() const {
+  const std::lock_guard lock(mutex_);
+  return !spares_.empty();
+}
+
+std::uint32_t SegmentPool::next_number() {
+  const std::lock_guard lock(mutex_);
+  return ++last_number_;
+}
+
+void SegmentPool::numbers_start_after(std::uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  last_number_ = std::max(last_number_, number);
+}
+
+bool SegmentPool::admits(Purpose purpose, std::uint64_t bytes, std::uint32_t remaining) const {
+  const std::lock_guard lock(mutex_);
+  if (purpose == Purpose::content && below_reserve_) return false;
+  const SegmentHeader fresh{.size = limits_.segment_size};
+  const std::uint64_t segments =
+      bytes <= remaining ? 0 : (bytes + fresh.capacity() - 1) / fresh.capacity();
+  const std::uint64_t left = spares_.size() + creatable_;
+  if (left >= segments + static_cast<unsigned>(purpose)) return true;
+  // The last segment is for checkpoints, but only a part of it will be needed.
+  return purpose == Purpose::settlement && segments == 0 &&
+         remaining - bytes >= fresh.capacity() / 4;
+}
+
+Result<std::uint32_t> SegmentPool::take(Purpose purpose, Patience patience) {
+  std::unique_lock lock(mutex_);
+  caretaker_.notify_one();
+  const auto allowed = [&] {
+    return !spares_.empty() && (spares_.size() + creatable_ > static_cast<unsigned>(purpose));
+  };
+  if (patience == Patience::until_made) {
+    writer_.wait(lock, [&] { return failed_ || allowed() || !creatable(); });
+  }
+  if (failed_) return fail(ErrorCode::unavailable, "the log failed earlier");
+  if (!allowed() && creatable()) return fail(ErrorCode::busy, "a segment is being made");
+  if (!allowed()) return fail(ErrorCode::storage_full, "no segment of the log is left");
+  const std::uint32_t number = spares_.back();
+  spares_.pop_back();
+  caretaker_.notify_one();
+  return number;
+}
+
+std::uint64_t SegmentPool::room(std::uint32_t remaining) const {
+  const std::lock_guard lock(mutex_);
+  constexpr std::uint64_t kept = static_cast<unsigned>(Purpose::content);
+  const std::uint64_t left = spares_.size() + creatable_;
+  if (failed_ || below_reserve_ || left < kept) return 0;
+  const SegmentHeader fresh{.size = limits_.segment_size};
+  return remaining + (left - kept) * fresh.capacity();
+}
+
+void SegmentPool::set_free_space(std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  below_reserve_ = bytes < limits_.reserve;
+  const std::uint64_t usable = below_reserve_ ? 0 : bytes - limits_.reserve;
+  const std::uint64_t holds = usable / limits_.segment_size;
+  if (!creation_failed_) creatable_ = holds;
+  if (creatable_ > 0 && spares_.size() < limits_.spares_wanted) caretaker_.notify_one();
+  writer_.notify_all();
+}
+
+// The records of a checkpoint must lie in closed segments before the next one may begin: only
+// there does it look.
+bool SegmentPool::checkpoint_due() const {
+  if (checkpoint_failed_ || !table_.scanned() || table_.newest_closed() < last_upkeep_) {
+    return false;
+  }
+  const std::size_t pinned = table_.pinned();
+  if (pinned == 0) return false;
+  const bool tight = creatable_ == 0 && spares_.size() <= limits_.spares_wanted;
+  return tight || pinned >= std::max(pinned_min, table_.occupied() / 2);
+}
+
+SegmentPool::Chores SegmentPool::chores() {
+  Chores found;
+  found.stop = stop_;
+  if (stop_ || failed_) return found;
+  found.free_generations = table_.free();
+  const std::size_t keep = below_reserve_ ? limits_.spares_wanted : limits_.spares_max;
+  while (spares_.size() > keep) {
+    unwanted_.push_back(spares_.back());
+    spares_.pop_back();
+  }
+  found.unwanted = std::exchange(unwanted_, {});
+  found.create =
+      found.free_generations.empty() && spares_.size() < limits_.spares_wanted && creatable_ > 0;
+  found.checkpoint = found.free_generations.empty() && !found.create && checkpoint_due();
+  return found;
+}
+
+SegmentPool::Chores SegmentPool::wait_for_chores() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    Chores found = chores();
+    if (found.stop || found.create || found.checkpoint || !found.free_generations.empty() ||
+        !found.unwanted.empty()) {
+      return found;
+    }
+    if (!creation_failed_ || failed_) {
+      caretaker_.wait(lock);
+    } else if (caretaker_.wait_for(lock, retry_creation) == std::cv_status::timeout) {
+      creation_failed_ = false;
+      found.create = !stop_ && !failed_ && spares_.size() < limits_.spares_wanted;
+      if (found.create) return found;
+    }
+  }
+}
+
+void SegmentPool::segment_created(std::uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  spares_.push_back(number);
+  creation_failed_ = false;
+  writer_.notify_all();
+}
+
+void SegmentPool::creation_failed() {
+  const std::lock_guard lock(mutex_);
+  creation_failed_ = true;
+  creatable_ = 0;
+  writer_.notify_all();
+}
+
+void SegmentPool::retired(std::uint32_t generation, std::optional<std::uint32_t> blank_number) {
+  const std::lock_guard lock(mutex_);
+  table_.remove(generation);
+  if (blank_number) spares_.push_back(*blank_number);
+  writer_.notify_all();
+}
+
+void SegmentPool::checkpoint_done(std::uint32_t through) {
+  const std::lock_guard lock(mutex_);
+  table_.forget_records(through);
+}
+
+void SegmentPool::checkpoint_failed() {
+  const std::lock_guard lock(mutex_);
+  checkpoint_failed_ = true;
+}
+
+void SegmentPool::note_upkeep(std::uint32_t generation) {
+  const std::lock_guard lock(mutex_);
+  last_upkeep_ = std::max(last_upkeep_, generation);
+}
+
+void SegmentPool::nudge() {
+  const std::lock_guard lock(mutex_);
+  caretaker_.notify_one();
+}
+
+void SegmentPool::give_up() {
+  const std::lock_guard lock(mutex_);
+  failed_ = true;
+  writer_.notify_all();
+  caretaker_.notify_all();
+}
+
+bool SegmentPool::failed() const {
+  const std::lock_guard lock(mutex_);
+  return failed_;
+}
+
+void SegmentPool::stop() {
+  const std::lock_guard lock(mutex_);
+  stop_ = true;
+  writer_.notify_all();
+  caretaker_.notify_all();
+}
+
+}  // namespace brevdue::backends

@@ -1,0 +1,71 @@
+// What the store knows of its segments: which messages in each still live, and which other segments
+// the tombstones, settlements and survivor lists in it speak about. From that follows which may be
+// used again. Pure bookkeeping: no I/O, no lock.
+//
+// A segment is free when it is closed, none of its messages live, and every generation that its
+// records speak about is gone from the disk. A checkpoint (FORMAT.md, "Reuse") writes those
+// records' meaning again elsewhere; then the segment speaks about nothing. Nothing is free before
+// the whole log was scanned.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "backends/iouring/live_set.h"
+#include "backends/iouring/log_format.h"
+#include "backends/iouring/log_record.h"
+
+namespace brevdue::backends {
+
+struct Segment {
+  SegmentHeader header{};
+  std::uint32_t file_size = 0;  // less than header.size if it was cut
+  std::uint32_t end = 0;        // where the log found at start() ends in it
+  LiveSet live{};
+  std::set<std::uint32_t> tombstones_of{};   // generations; survivor lists count here too
+  std::set<std::uint32_t> settlements_of{};  // generations
+  bool closed = true;                        // nothing will be written into it any more
+  bool kept = false;                         // part of it could not be read: never used again
+};
+
+class SegmentTable {
+ public:
+  using Generation = std::uint32_t;
+
+  Segment& add(Segment segment);
+  Segment* find(Generation generation);
+  const std::map<Generation, Segment>& segments() const { return segments_; }
+
+  bool is_live(RecordPlace place) const;
+  void discard(RecordPlace place);
+  // A record in `holder` speaks about `target`.
+  void note_tombstone(Generation holder, Generation target);
+  void note_settlement(Generation holder, Generation target);
+
+  void set_scanned() { scanned_ = true; }
+  bool scanned() const { return scanned_; }
+
+  // Generations that may be given up, oldest first.
+  std::vector<Generation> free() const;
+  // The segment is gone from the disk, or durably blank.
+  void remove(Generation generation);
+
+  // Closed segments without a living message that only their records keep from being free.
+  std::size_t pinned() const;
+  // Closed segments with living messages.
+  std::size_t occupied() const;
+  Generation newest_closed() const;
+  // A checkpoint that covers all records in closed segments up to `through` is durable.
+  void forget_records(Generation through);
+
+ private:
+  bool speaks_of_the_living(const std::set<Generation>& targets) const;
+
+  std::map<Generation, Segment> segments_;
+  bool scanned_ = false;
+};
+
+}  // namespace brevdue::backends

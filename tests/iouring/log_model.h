@@ -1,0 +1,80 @@
+// Drives a LogStore with random mail and knows what a recovery may and must report.
+//
+// One batch at a time. What was acknowledged must be there; what was attempted when the store
+// failed may be there or not, and which of the two the first recovery after it shows is then final:
+// what it does not report must never come back. Contents and envelopes follow from the id alone.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "backends/iouring/log_store.h"
+#include "tests/iouring/simulated_disk.h"
+
+namespace brevdue::tests {
+
+SharedBytes envelope_of(mail::QueueId id);
+SharedBytes content_of(mail::QueueId id, std::size_t size);
+queue::BatchResults commit(queue::Store& store, queue::Batch batch);
+
+struct Recovered : queue::RecoverySink {
+  void message(queue::RecoveredMessage message) override;
+  void quarantined(queue::Quarantined found) override { damage.push_back(std::move(found)); }
+
+  std::map<mail::QueueId, queue::RecoveredMessage> messages;
+  std::vector<queue::Quarantined> damage;
+  unsigned twice = 0;  // messages reported more than once
+};
+
+class LogModel {
+ public:
+  struct Shape {
+    std::size_t content_max = 9000;
+    unsigned batch_max = 6;
+    std::size_t live_wanted = 40;  // discards keep about this many
+    unsigned keep_forever = 0;     // of a thousand messages so many are never discarded
+  };
+
+  LogModel(std::uint64_t seed, Shape shape) : random_(seed), shape_(shape) {}
+
+  // Compares with what is expected and adopts what was in doubt. The first complaint, or empty.
+  std::string check(queue::Store& store, const Recovered& recovered);
+  // One random batch; false when the store failed for good.
+  bool step(queue::Store& store);
+  // Discards everything; false as above.
+  bool discard_all(queue::Store& store);
+
+  std::size_t live() const { return messages_.size(); }
+  unsigned refused() const { return refused_; }
+  std::uint64_t random() { return random_(); }
+
+ private:
+  struct Message {
+    std::size_t size = 0;
+    queue::Location location;
+    mail::DeliveryState state;
+    // In doubt: attempted, not acknowledged.
+    bool enqueue_in_doubt = false;
+    bool discard_in_doubt = false;
+    std::optional<mail::DeliveryState> state_in_doubt;
+    bool keep = false;
+  };
+
+  std::string check_one(queue::Store& store, mail::QueueId id, const Recovered& recovered);
+  bool apply(queue::Store& store, queue::Batch batch);
+  void acknowledged(const queue::Mutation& mutation, const queue::Location& location);
+  void in_doubt(const queue::Mutation& mutation);
+
+  std::mt19937_64 random_;
+  Shape shape_;
+  std::map<mail::QueueId, Message> messages_;
+  std::uint64_t last_id_ = 1'000'000;
+  unsigned refused_ = 0;
+};
+
+}  // namespace brevdue::tests

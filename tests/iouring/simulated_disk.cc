@@ -1,0 +1,209 @@
+#include "tests/iouring/simulated_disk.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "backends/iouring/log_format.h"
+
+namespace brevdue::tests {
+
+void SimulatedDisk::arm_cut(std::uint64_t nth, std::size_t sector) {
+  const std::lock_guard lock(mutex_);
+  cut_at_ = changes_ + nth;
+  sector_ = sector;
+}
+
+void SimulatedDisk::restore_power() {
+  const std::lock_guard lock(mutex_);
+  power_ = true;
+  cut_at_ = 0;
+  short_write_at_ = 0;
+  planned_.clear();
+  cut_off_.clear();
+}
+
+bool SimulatedDisk::has_power() const {
+  const std::lock_guard lock(mutex_);
+  return power_;
+}
+
+void SimulatedDisk::fail_change(Change kind, std::uint64_t nth, int os_error) {
+  const std::lock_guard lock(mutex_);
+  planned_[kind] = {nth, os_error};
+}
+
+void SimulatedDisk::shorten_write(std::uint64_t nth) {
+  const std::lock_guard lock(mutex_);
+  short_write_at_ = changes_ + nth;
+}
+
+void SimulatedDisk::make_unreadable(std::uint32_t segment, std::uint64_t offset) {
+  const std::lock_guard lock(mutex_);
+  unreadable_.emplace(segment, offset / backends::log_block);
+}
+
+void SimulatedDisk::fail_all_reads(bool fail) {
+  const std::lock_guard lock(mutex_);
+  reads_fail_ = fail;
+}
+
+std::uint64_t SimulatedDisk::changes() const {
+  const std::lock_guard lock(mutex_);
+  return changes_;
+}
+
+std::size_t SimulatedDisk::segment_count() const {
+  const std::lock_guard lock(mutex_);
+  return segments_.size();
+}
+
+Result<bool> SimulatedDisk::enter(Change kind) {
+  if (!power_) {
+    const bool was_under_way = cut_off_.insert(std::this_thread::get_id()).second;
+    if (was_under_way) return false;
+    return fail_os(EIO, "no power");
+  }
+  ++changes_;
+  if (changes_ == cut_at_) {
+    power_ = false;
+    cut_off_.insert(std::this_thread::get_id());
+    return false;
+  }
+  if (const auto at = planned_.find(kind); at != planned_.end()) {
+    if (--at->second.calls_left == 0) {
+      const int os_error = at->second.os_error;
+      planned_.erase(at);
+      return fail_os(os_error, "planned");
+    }
+  }
+  return true;
+}
+
+void SimulatedDisk::tear(std::string& segment, std::uint64_t offset, std::string_view bytes) {
+  const unsigned how = static_cast<unsigned>(random_() % 4);
+  const std::size_t sectors = bytes.size() / sector_;
+  const std::size_t middle = random_() % (sectors + 1);
+  for (std::size_t i = 0; i < sectors; ++i) {
+    // The front part, the back part, any, or all but one.
+    const bool kept = how == 0   ? i < middle
+                      : how == 1 ? i >= middle
+                      : how == 2 ? random_() % 2 == 0
+                                 : i != middle;
+    if (kept) segment.replace(offset + i * sector_, sector_, bytes, i * sector_, sector_);
+  }
+}
+
+class SimulatedLogDevice final : public backends::LogDevice {
+ public:
+  explicit SimulatedLogDevice(SimulatedDisk& disk) : disk_(disk) {}
+
+  Result<std::vector<backends::SegmentFile>> start() override {
+    const std::lock_guard lock(disk_.mutex_);
+    std::vector<backends::SegmentFile> found;
+    for (const auto& [number, bytes] : disk_.segments_) found.push_back({number, bytes.size()});
+    return found;
+  }
+
+  Result<void> begin_batches(std::string_view) override { return {}; }
+  Result<void> write_batch(std::uint32_t number, std::uint64_t offset,
+                           std::string_view bytes) override {
+    return write_durable(number, offset, bytes);
+  }
+
+  Result<void> write_durable(std::uint32_t number, std::uint64_t offset,
+                             std::string_view bytes) override {
+    const bool aligned = offset % backends::log_block == 0 &&
+                         bytes.size() % backends::log_block == 0 &&
+                         reinterpret_cast<std::size_t>(bytes.data()) % backends::log_block == 0;
+    BREVDUE_ASSERT(aligned);
+    const std::lock_guard lock(disk_.mutex_);
+    std::string& segment = disk_.segments_.at(number);
+    BREVDUE_ASSERT(offset + bytes.size() <= segment.size());
+    auto whole = disk_.enter(SimulatedDisk::Change::write);
+    if (!whole) return propagate(std::move(whole.error()));
+    if (!*whole) {
+      disk_.tear(segment, offset, bytes);
+      return fail_os(EIO, "power cut");
+    }
+    if (disk_.changes_ == disk_.short_write_at_) {
+      segment.replace(offset, bytes.size() / 2, bytes.substr(0, bytes.size() / 2));
+      return fail(ErrorCode::io_failure, "short write");
+    }
+    segment.replace(offset, bytes.size(), bytes);
+    return {};
+  }
+
+  Result<std::size_t> read(std::uint32_t number, std::uint64_t offset, char* to,
+                           std::size_t size) override {
+    const std::lock_guard lock(disk_.mutex_);
+    if (disk_.reads_fail_ || !disk_.power_) return fail_os(EIO, "read");
+    const auto at = disk_.segments_.find(number);
+    if (at == disk_.segments_.end()) return fail(ErrorCode::not_found, "segment");
+    if (offset >= at->second.size()) return 0;
+    const std::string_view bytes = std::string_view(at->second).substr(offset, size);
+    for (std::uint64_t block = offset / backends::log_block;
+         block * backends::log_block < offset + size; ++block) {
+      if (disk_.unreadable_.contains({number, block})) return fail_os(EIO, "bad block");
+    }
+    std::memcpy(to, bytes.data(), bytes.size());
+    return bytes.size();
+  }
+
+  Result<void> create(std::uint32_t number, std::uint64_t size,
+                      const std::atomic<bool>& cancelled) override {
+    const std::lock_guard lock(disk_.mutex_);
+    if (cancelled.load()) return fail(ErrorCode::cancelled, "create");
+    if (disk_.segments_.size() >= disk_.segments_max_) return fail_os(ENOSPC, "create");
+    auto whole = disk_.enter(SimulatedDisk::Change::create);
+    if (!whole) return propagate(std::move(whole.error()));
+    if (*whole || disk_.random_() % 2 == 0) disk_.segments_[number] = std::string(size, '\0');
+    if (!*whole) return fail_os(EIO, "power cut");
+    return {};
+  }
+
+  Result<void> remove(std::uint32_t number) override {
+    const std::lock_guard lock(disk_.mutex_);
+    auto whole = disk_.enter(SimulatedDisk::Change::remove);
+    if (!whole) return propagate(std::move(whole.error()));
+    if (*whole || disk_.random_() % 2 == 0) disk_.segments_.erase(number);
+    if (!*whole) return fail_os(EIO, "power cut");
+    return {};
+  }
+
+  Result<std::uint64_t> free_space() override {
+    const std::lock_guard lock(disk_.mutex_);
+    const std::size_t left =
+        disk_.segments_max_ - std::min(disk_.segments_max_, disk_.segments_.size());
+    return std::uint64_t{left} * (disk_.segments_.empty() ? std::uint64_t{1} << 30
+                                                          : disk_.segments_.begin()->second.size());
+  }
+
+  Result<std::string> set_aside(const std::string& name, std::string_view bytes) override {
+    const std::lock_guard lock(disk_.mutex_);
+    auto whole = disk_.enter(SimulatedDisk::Change::set_aside);
+    if (!whole) return propagate(std::move(whole.error()));
+    if (!*whole) return fail_os(EIO, "power cut");
+    disk_.quarantine_[name] = bytes;
+    return name;
+  }
+
+  Result<std::string> set_aside_segment(std::uint32_t number, const std::string& name) override {
+    const std::lock_guard lock(disk_.mutex_);
+    auto whole = disk_.enter(SimulatedDisk::Change::set_aside);
+    if (!whole) return propagate(std::move(whole.error()));
+    if (!*whole) return fail_os(EIO, "power cut");
+    disk_.quarantine_[name] = disk_.segments_.at(number);
+    disk_.segments_.erase(number);
+    return name;
+  }
+
+ private:
+  SimulatedDisk& disk_;
+};
+
+std::unique_ptr<backends::LogDevice> SimulatedDisk::device() {
+  return std::make_unique<SimulatedLogDevice>(*this);
+}
+
+}  // namespace brevdue::tests
