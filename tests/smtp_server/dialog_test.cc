@@ -54,17 +54,14 @@ class DialogTest : public testing::TestWithParam<Dialog> {
   }
 };
 
-TEST_P(DialogTest, GoesAsWrittenWhenReadWhole) {
-  expect_as_written({});
-}
-
-TEST_P(DialogTest, GoesAsWrittenWhenCutAtEachByte) {
-  expect_as_written({.bytewise = true});
-}
-
-TEST_P(DialogTest, GoesAsWrittenWithAQueueThatAnswersLater) {
-  expect_as_written({.deferred = true});
-  expect_as_written({.bytewise = true, .deferred = true});
+TEST_P(DialogTest, GoesAsWrittenHoweverItArrives) {
+  for (const bool bytewise : {false, true}) {
+    for (const bool deferred : {false, true}) {
+      SCOPED_TRACE(fmt::format("{}, the queue answers {}", bytewise ? "cut at each byte" : "whole",
+                               deferred ? "later" : "at once"));
+      expect_as_written({.bytewise = bytewise, .deferred = deferred});
+    }
+  }
 }
 
 TEST_P(DialogTest, SubmitsNothingIncompleteWhenTheConnectionIsLost) {
@@ -80,12 +77,15 @@ TEST_P(DialogTest, SubmitsNothingIncompleteWhenTheConnectionIsLost) {
   for (const std::size_t submit : submits) cuts.insert({submit - 1, submit, submit + 1});
   for (const std::size_t cut : cuts) {
     SCOPED_TRACE(fmt::format("lost after {} bytes of {}", cut, total));
-    SessionTransport transport({.cut_after = cut});
-    run(dialog, transport);
-    transport.lose();
     const auto complete = std::ranges::count_if(submits, [&](auto at) { return at <= cut; });
-    EXPECT_EQ(static_cast<std::ptrdiff_t>(transport.reception().submits().size()), complete);
-    expect_nothing_left(transport.reception());
+    // With a queue that answers later, the answer finds the session gone.
+    for (const bool deferred : {false, true}) {
+      SessionTransport transport({.deferred = deferred, .cut_after = cut});
+      run(dialog, transport);
+      transport.lose();
+      EXPECT_EQ(static_cast<std::ptrdiff_t>(transport.reception().submits().size()), complete);
+      expect_nothing_left(transport.reception());
+    }
   }
 }
 
