@@ -87,6 +87,7 @@ ClientSession::ClientSession(ClientOptions options) : options_(std::move(options
 }
 
 ClientPhase ClientSession::phase() const {
+  if (answering_) return *answering_;
   if (answered_ < awaited_.size()) return awaited_[answered_].phase;
   return ClientPhase::content;
 }
@@ -250,25 +251,24 @@ void ClientSession::take(const ServerReply& reply) {
     awaited_.clear();
     answered_ = 0;
   }
+  answering_ = to.phase;
+  dispatch(to, reply);
+  answering_.reset();
+  if (state_ == State::commands && awaited_.empty()) queue_commands();
+}
+
+void ClientSession::dispatch(Awaited to, const ServerReply& reply) {
   switch (to.phase) {
     case ClientPhase::greeting:
     case ClientPhase::ehlo:
     case ClientPhase::helo:
       return take_opening(to.phase, reply);
     case ClientPhase::rset:
-      if (!reply.positive()) {
-        // A server that cannot forget a transaction is of no use for the next one.
-        settle(quote(reply, ClientPhase::rset));
-        stale_ = true;
-        return close();
-      }
-      break;
+      return take_rset(reply);
     case ClientPhase::mail:
-      take_mail(reply);
-      break;
+      return take_mail(reply);
     case ClientPhase::rcpt:
-      take_rcpt(to.recipient, reply);
-      break;
+      return take_rcpt(to.recipient, reply);
     case ClientPhase::data:
       return take_data(reply);
     case ClientPhase::content:
@@ -278,7 +278,14 @@ void ClientSession::take(const ServerReply& reply) {
     case ClientPhase::quit:
       return close();
   }
-  if (state_ == State::commands && awaited_.empty()) queue_commands();
+}
+
+void ClientSession::take_rset(const ServerReply& reply) {
+  if (reply.positive()) return;
+  // A server that cannot forget a transaction is of no use for the next one.
+  settle(quote(reply, ClientPhase::rset));
+  stale_ = true;
+  close();
 }
 
 void ClientSession::take_opening(ClientPhase phase, const ServerReply& reply) {

@@ -137,6 +137,8 @@ class ClientSession {
 
   void take(const ServerReply& reply);
   void take_opening(ClientPhase phase, const ServerReply& reply);
+  void dispatch(Awaited to, const ServerReply& reply);
+  void take_rset(const ServerReply& reply);
   void take_mail(const ServerReply& reply);
   void take_rcpt(std::uint32_t recipient, const ServerReply& reply);
   void take_data(const ServerReply& reply);
@@ -158,7 +160,8 @@ class ClientSession {
   State state_ = State::opening;
   std::string output_;
   std::vector<Awaited> awaited_;
-  std::size_t answered_ = 0;  // of awaited_
+  std::size_t answered_ = 0;              // of awaited_
+  std::optional<ClientPhase> answering_;  // whose reply is being looked at
 
   ClientTransaction transaction_;
   std::vector<ClientResult> results_;
