@@ -24,6 +24,15 @@ Result<UniqueFd> ImageFile::open_locked(const std::string& path, int flags) {
   return fd;
 }
 
+// In place of a file that is there, not into it: ext4 writes a file that was emptied and filled
+// again to the device when it is closed.
+Result<UniqueFd> ImageFile::create_locked(const std::string& path) {
+  auto old = open_locked(path, O_RDWR);
+  if (!old && old.error().code != ErrorCode::not_found) return old;
+  if (old && ::unlink(path.c_str()) != 0) return fail_os(errno, "remove the old " + path);
+  return open_locked(path, O_RDWR | O_CREAT | O_EXCL);
+}
+
 Result<ImageFile> ImageFile::open(const std::string& path) {
   auto fd = open_locked(path, O_RDWR);
   if (!fd) return propagate(std::move(fd.error()));
@@ -39,9 +48,9 @@ Result<ImageFile> ImageFile::create(const std::string& path, std::uint64_t size,
     return fail(ErrorCode::invalid_argument,
                 "the size of image " + path + " is no multiple of 512 bytes");
   }
-  auto fd = open_locked(path, O_RDWR | O_CREAT);
+  auto fd = create_locked(path);
   if (!fd) return propagate(std::move(fd.error()));
-  if (::ftruncate(fd->get(), 0) != 0 || ::ftruncate(fd->get(), static_cast<off_t>(size)) != 0) {
+  if (::ftruncate(fd->get(), static_cast<off_t>(size)) != 0) {
     return fail_os(errno, "size image " + path);
   }
   ImageFile image(std::move(*fd), size, path);
@@ -99,12 +108,10 @@ Result<void> ImageFile::copy_extent(int to, ByteRange extent, const std::string&
 }
 
 Result<void> ImageFile::copy_to(const std::string& copy) const {
-  auto to = open_locked(copy, O_RDWR | O_CREAT);
+  auto to = create_locked(copy);
   if (!to) return propagate(std::move(to.error()));
   const auto size = static_cast<off_t>(size_);
-  if (::ftruncate(to->get(), 0) != 0 || ::ftruncate(to->get(), size) != 0) {
-    return fail_os(errno, "size image " + copy);
-  }
+  if (::ftruncate(to->get(), size) != 0) return fail_os(errno, "size image " + copy);
   for (off_t at = 0; at < size;) {
     const off_t begin = ::lseek(fd_.get(), at, SEEK_DATA);
     if (begin < 0 && errno == ENXIO) break;

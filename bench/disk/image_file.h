@@ -16,7 +16,7 @@ class ImageFile final : public Medium {
   // Opens what is there; the file's length, rounded down to a sector, is the size of the disk.
   static Result<ImageFile> open(const std::string& path);
   // Makes a file of zeros: sparse, or with every block written so that no later write allocates.
-  // A file that is there is emptied.
+  // A file that is there is replaced.
   static Result<ImageFile> create(const std::string& path, std::uint64_t size, bool sparse);
 
   std::uint64_t size() const override { return size_; }
@@ -32,6 +32,7 @@ class ImageFile final : public Medium {
   ImageFile(UniqueFd fd, std::uint64_t size, std::string path)
       : fd_(std::move(fd)), size_(size), path_(std::move(path)) {}
   static Result<UniqueFd> open_locked(const std::string& path, int flags);
+  static Result<UniqueFd> create_locked(const std::string& path);
   Result<void> copy_extent(int to, ByteRange extent, const std::string& copy) const;
 
   UniqueFd fd_;
