@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 
 enum class Backend : std::uint8_t { iouring, lmdb, maildir };
 enum class MaildirSync : std::uint8_t { automatic, fsync, syncfs };
+enum class AddressPreference : std::uint8_t { ipv6_first, ipv4_first, ipv6_only, ipv4_only };
 
 struct IouringConfig {
   std::uint64_t segment_size;
@@ -105,6 +106,7 @@ struct DnsConfig {
   std::vector<std::string> servers;  // empty: those of resolv.conf
   milliseconds timeout;
   std::uint32_t tries;
+  AddressPreference addresses;
   bool operator==(const DnsConfig&) const = default;
 };
 

@@ -123,6 +123,8 @@ constexpr std::uint64_t day = 24 * hour;
 // In the order of the enumerations in config.h.
 constexpr std::string_view backends[] = {"iouring", "lmdb", "maildir"};
 constexpr std::string_view maildir_syncs[] = {"auto", "fsync", "syncfs"};
+constexpr std::string_view address_preferences[] = {"ipv6_first", "ipv4_first", "ipv6_only",
+                                                    "ipv4_only"};
 
 using C = Config;
 using Q = QueueConfig;
@@ -280,10 +282,12 @@ const Setting table[] = {
 
     texts<&C::dns, &DnsConfig::servers>("dns.servers", "[]", check_dns_server,
         "Name servers to ask, \"192.0.2.53\" or with a port. Empty: those of /etc/resolv.conf."),
-    number<&C::dns, &DnsConfig::timeout>(Kind::duration, "dns.timeout", R"("5s")", {50, 5 * minute},
-        "How long one server may take for the first try; later tries wait longer."),
+    number<&C::dns, &DnsConfig::timeout>(Kind::duration, "dns.timeout", R"("2s")", {50, 5 * minute},
+        "How long one server may take for the first try; it doubles with each further one."),
     number<&C::dns, &DnsConfig::tries>(Kind::count, "dns.tries", "3", {1, 20},
         "How often each server is asked before the lookup fails for now."),
+    choice<&C::dns, &DnsConfig::addresses>("dns.addresses", R"("ipv6_first")", address_preferences,
+        "Which addresses of an exchange are asked for, and tried first."),
 
     text<&C::log, &LogConfig::target>("log.target", R"("stderr")", check_log_target,
         "Where log lines go: \"stderr\", \"syslog\", or the absolute path of a file."),

@@ -72,6 +72,7 @@ connection_idle = 0
 jitter = 0
 [dns]
 servers = ["127.0.0.1:5454", "::1"]
+addresses = "ipv4_only"
 [log]
 target = "/var/log/brevdue.log"
 ident = "postfix"
@@ -92,6 +93,7 @@ address = "[::1]:2525"
   EXPECT_EQ(loaded->delivery.connection_idle, 0s);
   EXPECT_DOUBLE_EQ(loaded->retry.jitter, 0);
   EXPECT_THAT(loaded->dns.servers, ElementsAre("127.0.0.1:5454", "::1"));
+  EXPECT_EQ(loaded->dns.addresses, AddressPreference::ipv4_only);
   EXPECT_EQ(loaded->log.ident, "postfix");
   EXPECT_THAT(loaded->listen, ElementsAre(Listener{"127.0.0.1:2525"}, Listener{"[::1]:2525"}));
 }
