@@ -1,0 +1,106 @@
+// Recovery of the LMDB backend: the snapshot's envelopes and settlements are walked side by side,
+// in the order of ids; contents are not read.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "backends/lmdb/lmdb_key.h"
+#include "backends/lmdb/lmdb_store.h"
+#include "backends/lmdb/lmdb_value.h"
+
+namespace brevdue::backends {
+
+namespace {
+Result<Cursor> open_cursor(MDB_txn* transaction, MDB_dbi database) {
+  MDB_cursor* raw = nullptr;
+  const int code = mdb_cursor_open(transaction, database, &raw);
+  if (code != 0) return fail_lmdb(code, "cursor");
+  return Cursor(raw);
+}
+}  // namespace
+
+Result<void> LmdbStore::recover(queue::RecoverySink& sink) {
+  {
+    const std::lock_guard lock(mutex_);
+    recovering_ = true;
+  }
+  auto result = walk(sink);
+  // The snapshot keeps every page that was freed since from being used again.
+  snapshot_.reset();
+  // Under the lock: the destructor may go on as soon as it is given back.
+  const std::lock_guard lock(mutex_);
+  recovering_ = false;
+  recovered_.notify_all();
+  return result;
+}
+
+Result<void> LmdbStore::walk(queue::RecoverySink& sink) {
+  auto envelopes = open_cursor(snapshot_.get(), environment_.envelopes);
+  auto settlements = open_cursor(snapshot_.get(), environment_.settlements);
+  if (!envelopes) return propagate(std::move(envelopes.error()));
+  if (!settlements) return propagate(std::move(settlements.error()));
+  MDB_val key;
+  MDB_val value;
+  int code = mdb_cursor_get(envelopes->get(), &key, &value, MDB_FIRST);
+  for (; code == 0; code = mdb_cursor_get(envelopes->get(), &key, &value, MDB_NEXT)) {
+    if (cancelled_) return fail(ErrorCode::cancelled, "lmdb recovery");
+    const auto id = id_of_integer(key);
+    if (!id) {
+      sink.quarantined({"lmdb envelopes", "a key that is no queue id"});
+      continue;
+    }
+    const auto envelope = checked_value(value.mv_data, value.mv_size);
+    const auto decoded =
+        envelope ? mail::decode_envelope(*envelope) : fail(ErrorCode::corrupt, "damaged envelope");
+    if (!decoded || decoded->id != *id) {
+      set_aside(*id, value, "damaged envelope", sink);
+      continue;
+    }
+    auto state = state_of(settlements->get(), *id, sink);
+    if (!state) return propagate(std::move(state.error()));
+    sink.message({*id, location_of(*id), SharedBytes(*envelope), std::move(*state)});
+  }
+  if (code != MDB_NOTFOUND) return fail_lmdb(code, "walk the envelopes");
+  return {};
+}
+
+Result<mail::DeliveryState> LmdbStore::state_of(MDB_cursor* settlements, mail::QueueId id,
+                                                queue::RecoverySink& sink) {
+  mail::DeliveryState state;
+  SettlementKey from(id, 0);
+  MDB_val key = *from.value();
+  MDB_val value;
+  int code = mdb_cursor_get(settlements, &key, &value, MDB_SET_RANGE);
+  for (; code == 0 && id_of_settlement(key) == id;
+       code = mdb_cursor_get(settlements, &key, &value, MDB_NEXT)) {
+    const auto payload = checked_value(value.mv_data, value.mv_size);
+    const auto settlement = payload ? mail::decode_settlement(*payload)
+                                    : fail(ErrorCode::corrupt, "damaged settlement");
+    if (settlement) {
+      state.apply(*settlement);
+    } else {
+      sink.quarantined(
+          {"lmdb settlements of " + id.text(), "damaged; the attempt it stood for is repeated"});
+    }
+  }
+  if (code != 0 && code != MDB_NOTFOUND) return fail_lmdb(code, "walk the settlements");
+  return state;
+}
+
+// The value is copied to the quarantine; the records stay where they are, and are never reported as
+// a message.
+void LmdbStore::set_aside(mail::QueueId id, const MDB_val& value, const std::string& why,
+                          queue::RecoverySink& sink) {
+  const std::string where = options_.quarantine + "/" + id.text() + ".envelope";
+  std::string trouble;
+  if (!options_.read_only) {
+    const UniqueFd file(::open(where.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    const auto size = static_cast<ssize_t>(value.mv_size);
+    if (!file || ::write(file.get(), value.mv_data, value.mv_size) != size) {
+      trouble = "; and it cannot be copied there";
+    }
+  }
+  sink.quarantined({where, why + trouble});
+}
+
+}  // namespace brevdue::backends

@@ -1,0 +1,88 @@
+// The LMDB backend: one write transaction a batch. FORMAT.md has the databases and what recovery
+// does.
+//
+// depth() is 1. One writer thread opens the environment, commits and closes it; recover() walks the
+// snapshot that start() took, so that what is submitted meanwhile is not reported; open() uses a
+// read transaction of its own and copies out. A batch is atomic: a crash keeps all of it or
+// nothing.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "backends/lmdb/lmdb_environment.h"
+#include "queue/store.h"
+
+namespace brevdue::backends {
+
+struct LmdbStoreOptions {
+  static constexpr unsigned format_version = 1;
+
+  std::string path;        // the backend's directory in the spool; made if it is missing
+  std::string quarantine;  // a directory for what is damaged
+  std::uint64_t map_size = std::uint64_t{1} << 40;
+  std::uint64_t growth_step = 64u << 20;  // the file grows, written with zeros, by so much
+  std::uint64_t reserve = 0;  // no content is taken while the file system has less free (bytes)
+  bool read_only = false;     // recover() changes nothing, submit() refuses
+  // One line for the operator; called from any of the store's threads.
+  std::function<void(std::string)> notice = [](std::string) {};
+};
+
+class LmdbStore final : public queue::Store {
+ public:
+  explicit LmdbStore(LmdbStoreOptions options) : options_(std::move(options)) {}
+  ~LmdbStore() override;
+
+  Result<void> start() override;
+  Result<void> recover(queue::RecoverySink& sink) override;
+  void submit(queue::Batch batch, queue::BatchDone done) override;
+  unsigned depth() const override { return 1; }
+  Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
+  std::uint64_t room() const override { return room_; }
+
+ private:
+  using Waiting = std::pair<queue::Batch, queue::BatchDone>;
+
+  void work(std::function<void(Result<void>)> opened);
+  Result<void> open_environment();
+  queue::BatchResults commit(const queue::Batch& batch);
+  Result<queue::BatchResults> write(const queue::Batch& batch, bool with_content);
+  bool refuses(const queue::Batch& batch);
+  Result<void> apply(MDB_txn* transaction, const queue::Enqueue& enqueue);
+  Result<void> apply(MDB_txn* transaction, const queue::Settle& settle);
+  Result<void> apply(MDB_txn* transaction, const queue::Discard& discard);
+  Result<void> put_by_id(MDB_txn* transaction, MDB_dbi database, mail::QueueId id,
+                         std::string_view payload);
+
+  Result<void> walk(queue::RecoverySink& sink);
+  Result<mail::DeliveryState> state_of(MDB_cursor* settlements, mail::QueueId id,
+                                       queue::RecoverySink& sink);
+  void set_aside(mail::QueueId id, const MDB_val& value, const std::string& why,
+                 queue::RecoverySink& sink);
+
+  LmdbStoreOptions options_;
+  LmdbEnvironment environment_;
+  Transaction snapshot_;
+  std::atomic<std::uint64_t> room_{0};
+  std::atomic<bool> cancelled_{false};
+  bool failed_ = false;  // writer thread only
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_;
+  std::condition_variable recovered_;
+  std::vector<Waiting> waiting_;
+  bool stopping_ = false;
+  bool recovering_ = false;
+  std::thread writer_;
+};
+
+}  // namespace brevdue::backends

@@ -1,0 +1,167 @@
+// Recovery of the directory backend: every name that was there when start() returned is read, its
+// first 64 KiB at once and its settlements, by several threads, since a cold open costs a wait.
+#include <algorithm>
+#include <atomic>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include "backends/maildir/maildir_store.h"
+#include "backends/maildir/message_file.h"
+#include "core/crc32c.h"
+
+namespace brevdue::backends {
+
+using queue::RecoveredMessage;
+
+namespace {
+constexpr std::size_t head_size = 64 * 1024;
+constexpr std::uint64_t tail_bytes_max = 1u << 30;
+}  // namespace
+
+struct MaildirStore::Recovery {
+  explicit Recovery(queue::RecoverySink& to) : sink(to) {}
+
+  queue::RecoverySink& sink;
+  std::mutex mutex;  // the sink, and `error`
+  std::atomic<std::size_t> next{0};
+  std::optional<Error> error;
+
+  void report(queue::Quarantined damage) {
+    const std::lock_guard lock(mutex);
+    sink.quarantined(std::move(damage));
+  }
+};
+
+Result<void> MaildirStore::recover(queue::RecoverySink& sink) {
+  {
+    const std::lock_guard lock(mutex_);
+    recovering_ = true;
+  }
+  Recovery recovery(sink);
+  // Names in the order of their ids: neighbours lie together on the disk.
+  std::ranges::sort(found_);
+  const auto run = [this, &recovery] {
+    while (!cancelled_) {
+      const std::size_t at = recovery.next++;
+      if (at >= found_.size()) return;
+      recover_one(found_[at], recovery);
+    }
+  };
+  std::vector<std::thread> readers;
+  const std::size_t wanted = std::min<std::size_t>(options_.recovery_threads, found_.size() / 64);
+  for (std::size_t i = 0; i < wanted; ++i) readers.emplace_back(run);
+  run();
+  for (std::thread& reader : readers) reader.join();
+  // Under the lock: the destructor may go on as soon as it is given back.
+  const std::lock_guard lock(mutex_);
+  recovering_ = false;
+  recovered_.notify_all();
+  if (recovery.error) return std::unexpected(*recovery.error);
+  if (cancelled_) return fail(ErrorCode::cancelled, "maildir recovery");
+  return {};
+}
+
+void MaildirStore::recover_one(const std::string& name, Recovery& recovery) {
+  auto message = read_message(name, recovery);
+  if (!message) {
+    if (message.error().code == ErrorCode::corrupt) {
+      return set_aside(name, message.error().context, recovery);
+    }
+    const std::lock_guard lock(recovery.mutex);
+    if (!recovery.error) recovery.error = message.error();
+    return;
+  }
+  if (!*message) return;
+  const std::lock_guard lock(recovery.mutex);
+  recovery.sink.message(std::move(**message));
+}
+
+// Nothing for a file that is no message of ours or is gone again; corrupt for one that is damaged.
+Result<std::optional<RecoveredMessage>> MaildirStore::read_message(const std::string& name,
+                                                                   Recovery& recovery) {
+  const auto id = mail::QueueId::parse(name);
+  if (!id) return fail(ErrorCode::corrupt, "its name is no queue id");
+  auto fd = files_.open(directory_.get(), name, options_.read_only ? O_RDONLY : O_RDWR, 0);
+  if (!fd && fd.error().code == ErrorCode::not_found) return std::nullopt;
+  if (!fd) return propagate(std::move(fd.error()), "maildir");
+  // Past the page cache: after a failed sync it holds what the disk does not.
+  ::posix_fadvise(fd->get(), 0, 0, POSIX_FADV_DONTNEED);
+  auto status = files_.status(fd->get());
+  if (!status) return propagate(std::move(status.error()), "maildir " + name);
+  std::string head(std::min<std::uint64_t>(status->size, head_size), '\0');
+  auto size = read_all(files_, fd->get(), head.data(), head.size(), 0);
+  if (!size) return propagate(std::move(size.error()), "maildir " + name);
+  head.resize(*size);
+  auto layout = parse_layout(head, status->size);
+  if (!layout && layout.error().code == ErrorCode::too_large) {
+    // Very many recipients: the envelope alone is longer than what was read.
+    head.resize(status->size);
+    size = read_all(files_, fd->get(), head.data(), head.size(), 0);
+    if (!size) return propagate(std::move(size.error()), "maildir " + name);
+    head.resize(*size);
+    layout = parse_layout(head, *size);
+  }
+  if (!layout) return propagate(std::move(layout.error()));
+  if (head.size() >= layout->settlements_offset) {
+    const std::string_view content =
+        std::string_view(head).substr(layout->content_offset, layout->content.length);
+    if (crc32c(content) != layout->content.crc32c)
+      return fail(ErrorCode::corrupt, "damaged content");
+  }
+  auto envelope = mail::decode_envelope(layout->envelope);
+  if (!envelope || envelope->id != *id) return fail(ErrorCode::corrupt, "holds another message");
+  RecoveredMessage message{*id, {}, SharedBytes(layout->envelope), {}};
+  const std::uint64_t value = id->value();
+  std::copy_n(reinterpret_cast<const std::uint8_t*>(&value), sizeof value,
+              message.location.bytes.begin());
+  auto state =
+      read_state(fd->get(), name, head, layout->settlements_offset, status->size, recovery);
+  if (!state) return propagate(std::move(state.error()), "maildir " + name);
+  message.state = std::move(*state);
+  return message;
+}
+
+Result<mail::DeliveryState> MaildirStore::read_state(int fd, const std::string& name,
+                                                     std::string_view head, std::uint64_t from,
+                                                     std::uint64_t file_size, Recovery& recovery) {
+  const std::uint64_t length = file_size - from;
+  if (length == 0) return mail::DeliveryState();
+  if (length > tail_bytes_max) return fail(ErrorCode::corrupt, "settlements out of bounds");
+  std::string tail;
+  if (head.size() == file_size) {
+    tail = head.substr(from);
+  } else {
+    tail.resize(length);
+    auto size = read_all(files_, fd, tail.data(), tail.size(), from);
+    if (!size) return propagate(std::move(size.error()));
+    tail.resize(*size);
+  }
+  SettlementTail found = parse_settlements(tail);
+  if (found.good_bytes < length) {
+    recovery.report({name, fmt::format("{} bytes behind its settlements are not whole; the attempt "
+                                       "they stood for is repeated",
+                                       length - found.good_bytes)});
+    // The next settlement is appended behind the good ones.
+    if (!options_.read_only) {
+      if (auto done = files_.truncate(fd, from + found.good_bytes); !done) {
+        return propagate(std::move(done.error()));
+      }
+    }
+  }
+  return std::move(found.state);
+}
+
+// Damaged, or never finished: nobody can tell, so it is kept where no delivery finds it.
+void MaildirStore::set_aside(const std::string& name, const std::string& why, Recovery& recovery) {
+  if (!options_.read_only) {
+    auto moved = files_.rename(directory_.get(), name, quarantine_.get(), name);
+    if (!moved) {
+      recovery.report({name, why + "; and it cannot be moved: " + describe(moved.error())});
+      return;
+    }
+  }
+  recovery.report({options_.quarantine + "/" + name, why});
+}
+
+}  // namespace brevdue::backends

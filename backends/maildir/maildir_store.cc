@@ -1,0 +1,249 @@
+#include "backends/maildir/maildir_store.h"
+
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "backends/maildir/message_file.h"
+#include "core/crc32c.h"
+
+namespace brevdue::backends {
+
+using queue::BatchResults;
+using queue::Location;
+
+namespace {
+#ifdef BREVDUE_MUTANT_MAILDIR_NO_SYNC
+constexpr bool syncs = false;
+#else
+constexpr bool syncs = true;
+#endif
+
+Location location_of(mail::QueueId id) {
+  Location location;
+  const std::uint64_t value = id.value();
+  std::memcpy(location.bytes.data(), &value, sizeof value);
+  return location;
+}
+
+// Errors that say nothing about the device: only the mutation at hand is refused.
+bool is_harmless(ErrorCode code) {
+  return code == ErrorCode::storage_full || code == ErrorCode::not_found ||
+         code == ErrorCode::already_exists || code == ErrorCode::overloaded;
+}
+}  // namespace
+
+// One batch on its way to the disk.
+struct MaildirStore::Commit {
+  explicit Commit(std::size_t size) : results(size, fail(ErrorCode::io_failure, "maildir")) {}
+
+  BatchResults results;
+  std::vector<UniqueFd> changed;  // files to be synced
+  std::size_t created = 0;
+  std::size_t removed = 0;
+  std::optional<Error> broken;  // a write or sync failed: nothing of this store is durable now
+};
+
+MaildirStore::MaildirStore(MaildirStoreOptions options)
+    : files_(real_files_), options_(std::move(options)) {}
+
+MaildirStore::MaildirStore(MaildirStoreOptions options, FileSystem& files)
+    : files_(files), options_(std::move(options)) {}
+
+MaildirStore::~MaildirStore() {
+  cancelled_ = true;
+  {
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    recovered_.wait(lock, [this] { return !recovering_; });
+  }
+  wake_.notify_one();
+  if (writer_.joinable()) writer_.join();
+}
+
+Result<void> MaildirStore::start() {
+  if constexpr (!syncs)
+    options_.notice("THIS BUILD DOES NOT SYNC: maildir loses mail, for tests only");
+  if (!options_.read_only) {
+    auto made = files_.make_directory(AT_FDCWD, options_.path, 0700);
+    if (!made && made.error().code != ErrorCode::already_exists) return made;
+    auto quarantine = files_.open(AT_FDCWD, options_.quarantine, O_RDONLY | O_DIRECTORY, 0);
+    if (!quarantine) return propagate(std::move(quarantine.error()), "maildir quarantine");
+    quarantine_ = std::move(*quarantine);
+  }
+  auto directory = files_.open(AT_FDCWD, options_.path, O_RDONLY | O_DIRECTORY, 0);
+  if (!directory) return propagate(std::move(directory.error()), "maildir");
+  directory_ = std::move(*directory);
+  // What a killed process wrote and nobody synced becomes durable before it is reported as queued.
+  if (!options_.read_only && syncs) {
+    if (auto synced = files_.sync_file_system(directory_.get()); !synced) return synced;
+  }
+  auto names = files_.list(directory_.get(), ".");
+  if (!names) return propagate(std::move(names.error()), "maildir");
+  found_ = std::move(*names);
+  measure_room();
+  if (!options_.read_only) writer_ = std::thread([this] { work(); });
+  return {};
+}
+
+void MaildirStore::submit(queue::Batch batch, queue::BatchDone done) {
+  if (options_.read_only) {
+    return done(BatchResults(batch.size(), fail(ErrorCode::unavailable, "maildir is read-only")));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.emplace_back(std::move(batch), std::move(done));
+  }
+  wake_.notify_one();
+}
+
+void MaildirStore::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (waiting_.empty()) return;
+    auto [batch, done] = std::move(waiting_.front());
+    waiting_.erase(waiting_.begin());
+    lock.unlock();
+    done(commit(batch));
+    lock.lock();
+  }
+}
+
+BatchResults MaildirStore::commit(const queue::Batch& batch) {
+  if (failed_) return BatchResults(batch.size(), fail(ErrorCode::unavailable, "maildir"));
+  Commit commit(batch.size());
+  for (std::size_t i = 0; i < batch.size() && !commit.broken; ++i) {
+    if (const auto* enqueue = std::get_if<queue::Enqueue>(&batch[i])) add(commit, i, *enqueue);
+    if (const auto* settle = std::get_if<queue::Settle>(&batch[i])) append(commit, i, *settle);
+  }
+  if (auto done = commit.broken ? Result<void>() : sync_added(commit); !done)
+    commit.broken = done.error();
+  for (std::size_t i = 0; i < batch.size() && !commit.broken; ++i) {
+    if (const auto* discard = std::get_if<queue::Discard>(&batch[i])) remove(commit, i, *discard);
+  }
+  if (commit.removed > 0 && !commit.broken && syncs) {
+    if (auto done = files_.sync(directory_.get()); !done) commit.broken = done.error();
+  }
+  if (commit.broken) {
+    failed_ = true;
+    for (auto& result : commit.results) {
+      result = std::unexpected(
+          Error{ErrorCode::io_failure, commit.broken->os_error, commit.broken->context});
+    }
+  }
+  measure_room();
+  return std::move(commit.results);
+}
+
+void MaildirStore::add(Commit& commit, std::size_t at, const queue::Enqueue& enqueue) {
+  auto written = write_new(commit, enqueue);
+  if (written) {
+    commit.results[at] = location_of(enqueue.id);
+  } else if (is_harmless(written.error().code)) {
+    commit.results[at] = std::unexpected(std::move(written.error()));
+  } else {
+    commit.broken = std::move(written.error());
+  }
+}
+
+Result<void> MaildirStore::write_new(Commit& commit, const queue::Enqueue& enqueue) {
+  if (enqueue.envelope.size() + enqueue.content.size() > room_) {
+    return fail(ErrorCode::storage_full, "maildir");
+  }
+  const std::string name = enqueue.id.text();
+  auto fd = files_.open(directory_.get(), name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+  if (!fd) return propagate(std::move(fd.error()), "maildir");
+  const std::string bytes = encode_message(enqueue.envelope.view(), enqueue.content.view());
+  if (auto done = write_all(files_, fd->get(), bytes, 0); !done) {
+    // Unfinished, and never acknowledged: recovery must not find it.
+    if (auto gone = files_.unlink(directory_.get(), name); !gone) return gone;
+    return propagate(std::move(done.error()), "maildir " + name);
+  }
+  ++commit.created;
+  commit.changed.push_back(std::move(*fd));
+  return {};
+}
+
+void MaildirStore::append(Commit& commit, std::size_t at, const queue::Settle& settle) {
+  const std::string name = settle.id.text();
+  std::string record;
+  put_record(record, FileRecord::settlement, mail::encode(settle.settlement));
+  auto fd = files_.open(directory_.get(), name, O_WRONLY, 0);
+  if (!fd && fd.error().code == ErrorCode::not_found) {
+    // Discarded before: to replay a settlement is harmless.
+    commit.results[at] = settle.location;
+    return;
+  }
+  auto status = fd ? files_.status(fd->get()) : std::unexpected(fd.error());
+  if (!status) {
+    commit.broken = std::move(status.error());
+    return;
+  }
+  if (auto done = write_all(files_, fd->get(), record, status->size); !done) {
+    // A part of a record would hide the next one.
+    const auto undone = files_.truncate(fd->get(), status->size);
+    if (!undone || !is_harmless(done.error().code)) commit.broken = done.error();
+    commit.results[at] = std::unexpected(std::move(done.error()));
+    return;
+  }
+  commit.results[at] = settle.location;
+  commit.changed.push_back(std::move(*fd));
+}
+
+Result<void> MaildirStore::sync_added(Commit& commit) {
+  if (commit.changed.empty() || !syncs) return {};
+  const bool each = options_.sync == MaildirSync::fsync ||
+                    (options_.sync == MaildirSync::automatic && commit.changed.size() == 1);
+  if (!each) return files_.sync_file_system(directory_.get());
+  for (const UniqueFd& fd : commit.changed) {
+    if (auto done = files_.sync(fd.get()); !done) return done;
+  }
+  // A file's own sync need not make its name durable (POSIX leaves it open; btrfs has forgotten
+  // it).
+  return commit.created > 0 ? files_.sync(directory_.get()) : Result<void>();
+}
+
+void MaildirStore::remove(Commit& commit, std::size_t at, const queue::Discard& discard) {
+  auto gone = files_.unlink(directory_.get(), discard.id.text());
+  if (!gone && gone.error().code != ErrorCode::not_found) {
+    commit.broken = std::move(gone.error());
+    return;
+  }
+  ++commit.removed;
+  commit.results[at] = discard.location;
+}
+
+void MaildirStore::measure_room() {
+  const auto space = files_.free_space(directory_.get());
+  // Files take whole blocks: what one message may waste is kept out of the estimate.
+  constexpr std::uint64_t slack = 64 * 1024;
+  const std::uint64_t kept = options_.reserve + slack;
+  room_ = space && space->inodes > 64 && space->bytes > kept ? space->bytes - kept : 0;
+}
+
+Result<SharedBytes> MaildirStore::open(mail::QueueId id, const Location& location) {
+  if (location != location_of(id))
+    return fail(ErrorCode::corrupt, "maildir: not where " + id.text() + " lies");
+  const std::string name = id.text();
+  auto fd = files_.open(directory_.get(), name, O_RDONLY, 0);
+  if (!fd) return propagate(std::move(fd.error()), "maildir");
+  auto status = files_.status(fd->get());
+  if (!status) return propagate(std::move(status.error()), "maildir " + name);
+  auto bytes = std::make_shared_for_overwrite<char[]>(status->size + 1);
+  auto size = read_all(files_, fd->get(), bytes.get(), status->size, 0);
+  if (!size) return propagate(std::move(size.error()), "maildir " + name);
+  auto layout = parse_layout(std::string_view(bytes.get(), *size), *size);
+  if (!layout) return propagate(std::move(layout.error()), "maildir " + name);
+  const std::string_view content(bytes.get() + layout->content_offset, layout->content.length);
+  if (crc32c(content) != layout->content.crc32c) {
+    return fail(ErrorCode::corrupt, "maildir " + name + ": damaged content");
+  }
+  auto own = mail::decode_envelope(layout->envelope);
+  if (!own || own->id != id)
+    return fail(ErrorCode::corrupt, "maildir " + name + ": another message");
+  const std::shared_ptr<const char[]> part(bytes, bytes.get() + layout->content_offset);
+  return SharedBytes(part, layout->content.length);
+}
+
+}  // namespace brevdue::backends
