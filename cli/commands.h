@@ -1,0 +1,46 @@
+// The commands of `brevdue`, one function each, called after the arguments were parsed. Each
+// returns an exit code of sysexits.h and prints its own errors.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ipc/control_frames.h"
+
+namespace brevdue::cli {
+
+// The master, in the foreground.
+int serve(const std::string& config_path);
+
+struct ConfArguments {
+  bool changed = false;
+  bool defaults = false;
+  bool docs = false;
+  std::vector<std::string> keys;
+};
+int conf(const std::string& config_path, const ConfArguments& arguments);
+
+// Config, accounts, permissions, listeners, spool: one problem a line; 0 if there is none, else 1.
+int check(const std::string& config_path);
+
+// Which messages a queue command is about.
+struct QueueSelection {
+  std::vector<std::string> ids;
+  bool all = false;
+  std::string destination;
+  std::string reverse_path;
+};
+int queue_list(const std::string& config_path, bool json);
+int queue_show(const std::string& config_path, const QueueSelection& selection);
+// `past` is what was done, for the last line: "held".
+int queue_change(const std::string& config_path, ipc::ControlVerb verb, std::string_view past,
+                 const QueueSelection& selection);
+
+// How mail for an address would leave, and why.
+int route(const std::string& config_path, const std::string& address);
+
+// The sendmail command line; `arguments` are those behind the command's name.
+int sendmail(const std::vector<std::string>& arguments);
+
+}  // namespace brevdue::cli

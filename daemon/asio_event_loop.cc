@@ -1,0 +1,45 @@
+#include "daemon/asio_event_loop.h"
+
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+namespace brevdue::daemon {
+
+void AsioEventLoop::post(Task task) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    first = posted_.empty();
+    posted_.push_back(std::move(task));
+  }
+  if (first) boost::asio::post(loop_, [this] { run_posted(); });
+}
+
+void AsioEventLoop::run_posted() {
+  std::vector<Task> tasks;
+  {
+    const std::lock_guard lock(mutex_);
+    tasks.swap(posted_);
+  }
+  for (Task& task : tasks) task();
+}
+
+queue::EventLoop::TimerId AsioEventLoop::run_after(std::chrono::nanoseconds delay, Task task) {
+  const TimerId id = ++last_timer_;
+  auto [at, inserted] = timers_.try_emplace(id, loop_);
+  at->second.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(delay));
+  at->second.async_wait(
+      [this, id, task = std::move(task)](boost::system::error_code error) mutable {
+        if (error) return;
+        timers_.erase(id);
+        task();
+      });
+  return id;
+}
+
+void AsioEventLoop::cancel(TimerId timer) {
+  timers_.erase(timer);
+}
+
+}  // namespace brevdue::daemon

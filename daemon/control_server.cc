@@ -1,0 +1,227 @@
+#include "daemon/control_server.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ipc/channel.h"
+#include "ipc/control_frames.h"
+#include "ipc/queue_entry.h"
+
+namespace brevdue::daemon {
+
+using ipc::ControlFrame;
+using ipc::ControlVerb;
+
+namespace {
+constexpr std::size_t sessions_max = 64;
+constexpr std::size_t slice = 256;
+constexpr std::size_t content_piece = 64 * 1024;
+
+bool may_ask(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  return peer.uid == 0 || peer.uid == ::geteuid();
+}
+}  // namespace
+
+class ControlServer::Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(ControlServer& server, UniqueFd socket)
+      : server_(server), channel_(server.loop_, std::move(socket)) {}
+
+  void start() {
+    channel_.start(
+        [self = weak_from_this()](std::uint8_t type, std::string_view payload, UniqueFd) {
+          if (const auto session = self.lock()) session->on_frame(type, payload);
+        },
+        [self = weak_from_this()](const Error&) {
+          if (const auto session = self.lock()) session->end();
+        });
+  }
+
+ private:
+  void end() {
+    server_.sessions_.remove_if([this](const auto& other) { return other.get() == this; });
+  }
+
+  void send(ControlFrame type, std::string payload, SharedBytes tail = {}) {
+    channel_.send(static_cast<std::uint8_t>(type), std::move(payload), std::move(tail));
+  }
+
+  void finish(std::string failure = {}) {
+    send(ControlFrame::done, encode(ipc::ControlDone{matched_, !failure.empty(), failure}));
+    // Closed by the client, or when it has read everything.
+  }
+
+  void on_frame(std::uint8_t type, std::string_view payload) {
+    auto request = ipc::decode_control_request(payload);
+    if (type != static_cast<std::uint8_t>(ControlFrame::request) || !request || asked_)
+      return end();
+    asked_ = true;
+    request_ = std::move(*request);
+    if (request_.verb == ControlVerb::flush) {
+      matched_ = server_.dispatcher_.flush(request_.destination);
+      return finish();
+    }
+    ids_ = std::move(request_.ids);
+    if (request_.all || !request_.destination.empty() || !request_.reverse_path.empty()) {
+      server_.queue_.for_each(
+          [this](const queue::QueuedMessage& message) { ids_.push_back(message.id); });
+      std::ranges::sort(ids_);
+    }
+    if (request_.verb != ControlVerb::list) {
+      server_.log_.info(fmt::format("operator asks for {} on {} messages at most",
+                                    static_cast<int>(request_.verb), ids_.size()));
+    }
+    work();
+  }
+
+  // One slice, then the rest when the client has taken it.
+  void work() {
+    const std::size_t end = std::min(ids_.size(), next_ + slice);
+    while (next_ < end && !waiting_) one(ids_[next_++]);
+    if (waiting_) return;
+    if (next_ == ids_.size()) return finish();
+    channel_.when_drained([self = shared_from_this()] {
+      self->server_.events_.post([self] {
+        if (self->channel_.is_open()) self->work();
+      });
+    });
+  }
+
+  bool selected(const mail::Envelope& envelope) const {
+    if (!request_.reverse_path.empty()) {
+      const std::string wanted = request_.reverse_path == "<>" ? "" : request_.reverse_path;
+      if (envelope.reverse_path != wanted) return false;
+    }
+    if (request_.destination.empty()) return true;
+    return std::ranges::any_of(envelope.recipients, [&](const mail::Recipient& recipient) {
+      return mail::domain_of(recipient.address) == request_.destination;
+    });
+  }
+
+  void one(mail::QueueId id) {
+    const queue::QueuedMessage* message = server_.queue_.find(id);
+    if (message == nullptr || message->discarding) return;
+    auto envelope = mail::decode_envelope(message->envelope.view());
+    if (!envelope || !selected(*envelope)) return;
+    Dispatcher& dispatcher = server_.dispatcher_;
+    ++matched_;
+    switch (request_.verb) {
+      case ControlVerb::show:
+      case ControlVerb::list:
+        send(ControlFrame::entry,
+             encode(ipc::make_queue_entry(*envelope, message->state, dispatcher.is_active(id))));
+        if (request_.verb == ControlVerb::show) show_content(id);
+        return;
+      case ControlVerb::hold:
+        return dispatcher.hold(id, completion());
+      case ControlVerb::release:
+        return dispatcher.release(id, completion());
+      case ControlVerb::retry:
+        return dispatcher.retry(id, completion());
+      case ControlVerb::bounce:
+        return dispatcher.bounce(id, completion());
+      case ControlVerb::discard:
+        return dispatcher.discard(id, completion());
+      case ControlVerb::flush:
+        return;
+    }
+  }
+
+  // A change is answered when it is durable; the next one is not begun before.
+  Dispatcher::Done completion() {
+    waiting_ = true;
+    return [self = shared_from_this()](const Result<void>& result) {
+      self->waiting_ = false;
+      if (!result) --self->matched_;
+      if (!result) self->send(ControlFrame::line, describe(result.error()));
+      self->server_.events_.post([self] {
+        if (self->channel_.is_open()) self->work();
+      });
+    };
+  }
+
+  void show_content(mail::QueueId id) {
+    waiting_ = true;
+    server_.queue_.read(id, [self = shared_from_this()](Result<queue::Content> content) {
+      if (!content) {
+        self->send(ControlFrame::line, describe(content.error()));
+        return self->content_sent();
+      }
+      if (content->file)
+        return self->send_file(std::make_shared<UniqueFd>(std::move(content->file)), 0);
+      self->send(ControlFrame::content, {}, std::move(content->bytes));
+      self->content_sent();
+    });
+  }
+
+  void send_file(std::shared_ptr<UniqueFd> file, std::uint64_t offset) {
+    std::string piece(content_piece, '\0');
+    const ssize_t n = ::pread(file->get(), piece.data(), piece.size(), static_cast<off_t>(offset));
+    if (n <= 0) {
+      if (n < 0) send(ControlFrame::line, "the staged content cannot be read");
+      return content_sent();
+    }
+    piece.resize(static_cast<std::size_t>(n));
+    send(ControlFrame::content, std::move(piece));
+    channel_.when_drained(
+        [self = shared_from_this(), file, next = offset + static_cast<std::uint64_t>(n)] {
+          if (self->channel_.is_open()) self->send_file(file, next);
+        });
+  }
+
+  void content_sent() {
+    waiting_ = false;
+    server_.events_.post([self = shared_from_this()] {
+      if (self->channel_.is_open()) self->work();
+    });
+  }
+
+  ControlServer& server_;
+  ipc::Channel channel_;
+  ipc::ControlRequest request_;
+  std::vector<mail::QueueId> ids_;
+  std::size_t next_ = 0;
+  std::uint64_t matched_ = 0;
+  bool asked_ = false;
+  bool waiting_ = false;
+};
+
+ControlServer::ControlServer(boost::asio::io_context& loop, queue::EventLoop& events,
+                             UniqueFd listener, queue::Queue& queue, Dispatcher& dispatcher,
+                             const Log& log)
+    : loop_(loop),
+      events_(events),
+      listener_(loop, listener.release()),
+      queue_(queue),
+      dispatcher_(dispatcher),
+      log_(log) {
+  accept();
+}
+
+ControlServer::~ControlServer() {
+  sessions_.clear();
+}
+
+void ControlServer::accept() {
+  listener_.async_wait(
+      boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
+        if (error) return;
+        UniqueFd socket(
+            ::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (socket && sessions_.size() < sessions_max && may_ask(socket.get())) {
+          sessions_.push_back(std::make_shared<Session>(*this, std::move(socket)));
+          sessions_.back()->start();
+        }
+        accept();
+      });
+}
+
+}  // namespace brevdue::daemon

@@ -1,0 +1,41 @@
+// qmgr's end of the control socket: answers `brevdue queue …`.
+//
+// Who may ask: root and the user that qmgr runs as (SO_PEERCRED), nobody else. A request runs in
+// slices, so that listing a million messages stalls nobody, and a client that reads slowly is
+// waited for. Loop thread only.
+#pragma once
+
+#include <list>
+#include <memory>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "core/log.h"
+#include "core/unique_fd.h"
+#include "daemon/dispatcher.h"
+#include "queue/event_loop.h"
+#include "queue/queue.h"
+
+namespace brevdue::daemon {
+
+class ControlServer {
+ public:
+  ControlServer(boost::asio::io_context& loop, queue::EventLoop& events, UniqueFd listener,
+                queue::Queue& queue, Dispatcher& dispatcher, const Log& log);
+  ~ControlServer();
+
+ private:
+  class Session;
+  void accept();
+
+  boost::asio::io_context& loop_;
+  queue::EventLoop& events_;
+  boost::asio::posix::stream_descriptor listener_;
+  queue::Queue& queue_;
+  Dispatcher& dispatcher_;
+  const Log& log_;
+  std::list<std::shared_ptr<Session>> sessions_;
+};
+
+}  // namespace brevdue::daemon

@@ -1,0 +1,261 @@
+#include "daemon/dispatcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace brevdue::daemon {
+
+using mail::RecipientStatus;
+
+namespace {
+bool is_final(RecipientStatus status) {
+  return status == RecipientStatus::relayed || status == RecipientStatus::failed;
+}
+}  // namespace
+
+Dispatcher::Dispatcher(boost::asio::io_context& loop, queue::EventLoop& events, queue::Queue& queue,
+                       mail::QueueIdSource ids, const Clock& clock, const Log& log,
+                       DispatcherOptions options)
+    : loop_(loop),
+      events_(events),
+      queue_(queue),
+      clock_(clock),
+      log_(log),
+      options_(std::move(options)),
+      notices_(ids, options_.hostname, clock),
+      random_(std::random_device()()),
+      scheduler_(options_.scheduler, random_),
+      retry_(options_.retry) {}
+
+Dispatcher::~Dispatcher() {
+  events_.cancel(timer_);
+}
+
+void Dispatcher::configure(const DispatcherOptions& options) {
+  options_.relay_host = options.relay_host;
+  retry_ = scheduler::RetrySchedule(options.retry);
+}
+
+std::string Dispatcher::destination_of(const mail::Recipient& recipient) const {
+  if (!options_.relay_host.empty()) return "relay:" + options_.relay_host;
+  return mail::domain_of(recipient.address);
+}
+
+void Dispatcher::queued(const queue::QueuedMessage& message) {
+  auto envelope = mail::decode_envelope(message.envelope.view());
+  BREVDUE_ASSERT(envelope.has_value());  // The queue has decoded it before.
+  const WallTime wall = clock_.wall();
+  const SteadyTime now = clock_.steady();
+  SteadyTime due = now;
+  if (message.state.attempts > 0 || message.state.next_attempt > wall) {
+    due = scheduler::steady_at(retry_.clamp_after_restart(message.state.next_attempt, wall), wall,
+                               now);
+  }
+  if (message.state.sequence == 0) {
+    log_.info(fmt::format("{}: from=<{}>, size={}, nrcpt={} (queue active)", message.id.text(),
+                          envelope->reverse_path, message.size, message.recipient_count));
+  }
+  std::map<std::string, std::uint32_t> counts;
+  for (const mail::Recipient& recipient : envelope->recipients) ++counts[destination_of(recipient)];
+  for (const auto& [destination, count] : counts) {
+    scheduler::Addition addition;
+    addition.message = message.id;
+    addition.destination = destination;
+    addition.count = count;
+    addition.due = due;
+    addition.reverse_path = envelope->reverse_path;
+    addition.attempts = message.state.attempts;
+    addition.suspect = message.state.suspect;
+    addition.held = message.state.held;
+    auto added = scheduler_.add(addition);
+    if (!added) log_.error(message.id.text() + ": not scheduled: " + describe(added.error()));
+  }
+  pump_soon();
+}
+
+void Dispatcher::set_available(bool available) {
+  available_ = available;
+  pump_soon();
+}
+
+void Dispatcher::drain(std::function<void()> drained) {
+  drained_ = std::move(drained);
+  if (flights_.empty()) drained_();
+}
+
+// Once a turn of the loop: what was queued and what ended in it is seen together.
+void Dispatcher::pump_soon() {
+  if (pumping_) return;
+  pumping_ = true;
+  events_.post([this] {
+    pumping_ = false;
+    pump();
+  });
+}
+
+std::size_t Dispatcher::room() const {
+  std::size_t room = 0;
+  for (const auto& [slot, link] : links_) {
+    if (!link.exclusive) room += options_.jobs_per_delivery_max - link.in_flight;
+  }
+  return room;
+}
+
+void Dispatcher::pump() {
+  if (!available_ || drained_) return;
+  const std::size_t free = room();
+  if (free == 0) return;
+  for (const scheduler::Job& job : scheduler_.take(free, clock_.steady())) begin(job);
+  arm();
+}
+
+void Dispatcher::arm() {
+  events_.cancel(std::exchange(timer_, 0));
+  const auto due = scheduler_.next_due();
+  if (!due) return;
+  const auto delay =
+      std::max<std::chrono::nanoseconds>(*due - clock_.steady(), std::chrono::milliseconds(10));
+  timer_ = events_.run_after(delay, [this] {
+    timer_ = 0;
+    pump();
+  });
+}
+
+// Positions of the job are counted among the message's recipients for its destination.
+Dispatcher::Recipients Dispatcher::recipients_of(const scheduler::Job& job,
+                                                 const mail::Envelope& envelope,
+                                                 const mail::DeliveryState& state) const {
+  const std::string_view destination = scheduler_.name_of(job.destination);
+  Recipients recipients;
+  std::uint32_t position = 0;
+  for (std::uint32_t i = 0; i < envelope.recipients.size(); ++i) {
+    if (destination_of(envelope.recipients[i]) != destination) continue;
+    const bool ours = position >= job.first && position < job.first + std::uint32_t{job.count};
+    if (ours && !is_final(state.status_of(i))) recipients.push_back(i);
+    ++position;
+  }
+  return recipients;
+}
+
+void Dispatcher::begin(const scheduler::Job& job) {
+  const queue::QueuedMessage* message = queue_.find(job.message);
+  if (message == nullptr || message->discarding) {
+    report(job, scheduler::Outcome::untried, std::nullopt);
+    return;
+  }
+  auto envelope = mail::decode_envelope(message->envelope.view());
+  BREVDUE_ASSERT(envelope.has_value());
+  Recipients recipients = recipients_of(job, *envelope, message->state);
+  if (recipients.empty()) {
+    report(job, scheduler::Outcome::untried, std::nullopt);
+    return;
+  }
+  if (job.suspended) return suspend(job, recipients);
+  const auto link = choose(job.exclusive);
+  if (link == links_.end()) {
+    // Every delivery process is gone since room was counted: as if nothing had been begun.
+    report(job, scheduler::Outcome::untried, clock_.wall());
+    return;
+  }
+  ++link->second.in_flight;
+  link->second.exclusive = link->second.exclusive || job.exclusive;
+  ++active_[job.message];
+  const std::uint64_t attempt = ++last_attempt_;
+  flights_.emplace(attempt, Flight{job, link->first, std::move(recipients)});
+  queue_.read(job.message, [this, attempt](Result<queue::Content> content) {
+    hand_over(attempt, std::move(content));
+  });
+}
+
+// The least busy one; a suspect message waits for one that has nothing else to do.
+std::map<std::uint16_t, Dispatcher::Link>::iterator Dispatcher::choose(bool exclusive) {
+  auto best = links_.end();
+  for (auto at = links_.begin(); at != links_.end(); ++at) {
+    if (at->second.exclusive || at->second.in_flight >= options_.jobs_per_delivery_max) continue;
+    if (exclusive && at->second.in_flight > 0 && best != links_.end()) continue;
+    if (best == links_.end() || at->second.in_flight < best->second.in_flight) best = at;
+  }
+  return best;
+}
+
+void Dispatcher::hand_over(std::uint64_t attempt, Result<queue::Content> content) {
+  const auto at = flights_.find(attempt);
+  if (at == flights_.end()) return;
+  const Flight& flight = at->second;
+  const queue::QueuedMessage* message = queue_.find(flight.job.message);
+  if (!content || message == nullptr) {
+    delivery::Outcome outcome;
+    outcome.attempt = attempt;
+    const bool damaged = !content && (content.error().code == ErrorCode::corrupt ||
+                                      content.error().code == ErrorCode::not_found);
+    outcome.content_corrupt = damaged && message != nullptr;
+    for (const std::uint32_t recipient : flight.recipients) {
+      outcome.recipients.push_back({recipient,
+                                    RecipientStatus::deferred,
+                                    "4.3.0",
+                                    "content cannot be read from the queue",
+                                    {},
+                                    false,
+                                    false});
+    }
+    if (!content) log_.error(flight.job.message.text() + ": " + describe(content.error()));
+    return land(outcome);
+  }
+  const auto link = links_.find(flight.slot);
+  if (link == links_.end()) return;  // Its crash has been or is being dealt with.
+  std::string head =
+      delivery::encode_job_head(attempt, scheduler_.name_of(flight.job.destination), clock_.wall(),
+                                flight.recipients, message->envelope.view());
+  link->second.channel->send(static_cast<std::uint8_t>(delivery::DeliveryFrame::job),
+                             std::move(head), std::move(content->bytes), std::move(content->file));
+}
+
+void Dispatcher::attach(std::uint16_t slot, UniqueFd socket) {
+  on_closed(slot);
+  Link& link = links_[slot];
+  link.channel = std::make_unique<ipc::Channel>(loop_, std::move(socket));
+  link.channel->start([this, slot](std::uint8_t type, std::string_view payload,
+                                   UniqueFd) { on_frame(slot, type, payload); },
+                      [this, slot](const Error&) { on_closed(slot); });
+  pump_soon();
+}
+
+void Dispatcher::on_frame(std::uint16_t slot, std::uint8_t type, std::string_view payload) {
+  if (type == static_cast<std::uint8_t>(delivery::DeliveryFrame::outcome)) {
+    auto outcome = delivery::decode_outcome(payload);
+    if (outcome) {
+      const auto flight = flights_.find(outcome->attempt);
+      if (flight != flights_.end() && flight->second.slot == slot) return land(*outcome);
+    }
+  }
+  log_.error(fmt::format("delivery {} breaks the protocol; its channel is closed", slot));
+  on_closed(slot);
+}
+
+void Dispatcher::on_closed(std::uint16_t slot) {
+  const auto link = links_.find(slot);
+  if (link == links_.end()) return;
+  links_.erase(link);
+  std::vector<std::uint64_t> lost;
+  for (const auto& [attempt, flight] : flights_) {
+    if (flight.slot == slot) lost.push_back(attempt);
+  }
+  std::ranges::sort(lost);
+  if (!lost.empty()) {
+    log_.warning(fmt::format("delivery {} ended with {} attempts under way", slot, lost.size()));
+  }
+  for (const std::uint64_t attempt : lost) crashed(take_down(attempt));
+  pump_soon();
+}
+
+std::size_t Dispatcher::flush(const std::string& destination) {
+  const SteadyTime now = clock_.steady();
+  const std::size_t count =
+      destination.empty() ? scheduler_.flush(now) : scheduler_.flush(destination, now);
+  pump_soon();
+  return count;
+}
+
+}  // namespace brevdue::daemon

@@ -1,0 +1,115 @@
+#include "daemon/role.h"
+
+#include <cerrno>
+#include <charconv>
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "config/load.h"
+#include "core/file_system.h"
+#include "daemon/users.h"
+
+namespace brevdue::daemon {
+
+namespace {
+constexpr std::size_t config_bytes_max = 1u << 20;
+
+[[noreturn]] void cannot_start(Role role, const std::string& why) {
+  throw std::runtime_error(fmt::format("{} cannot start: {}", name_of(role), why));
+}
+
+config::Config handed_config(Role role) {
+  RealFileSystem files;
+  std::string text(config_bytes_max, '\0');
+  auto size = read_all(files, config_descriptor, text.data(), text.size(), 0);
+  if (!size) cannot_start(role, describe(size.error()));
+  text.resize(*size);
+  auto config = config::parse(text, "the config handed down by the master");
+  if (!config) cannot_start(role, config.error().front().describe());
+  return std::move(*config);
+}
+
+const std::string& user_of(Role role, const config::UserConfig& users) {
+  switch (role) {
+    case Role::smtpd:
+      return users.smtpd;
+    case Role::qmgr:
+      return users.qmgr;
+    case Role::delivery:
+      break;
+  }
+  return users.delivery;
+}
+
+// "smtp" is what log tools call the process that relays.
+std::string program_of(Role role) {
+  return role == Role::delivery ? "smtp" : std::string(name_of(role));
+}
+}  // namespace
+
+RoleProcess::RoleProcess(Role role, std::string instance) : config_(handed_config(role)) {
+  unsigned slot = 0;
+  const auto slash = instance.find('/');
+  if (slash == std::string::npos)
+    cannot_start(role, "it is started by `brevdue serve`, not by hand");
+  std::from_chars(instance.data(), instance.data() + slash, slot);
+  std::from_chars(instance.data() + slash + 1, instance.data() + instance.size(), listener_count_);
+  slot_ = static_cast<std::uint16_t>(slot);
+  const bool to_syslog = config_.log.target == "syslog";
+  if (to_syslog) ::openlog("", LOG_NDELAY, LOG_MAIL);
+  log_ = std::make_unique<Log>(
+      LogOptions{config_.hostname, config_.log.ident, program_of(role), log_descriptor, to_syslog},
+      clock_);
+  if (is_root()) {
+    auto account = find_account(user_of(role, config_.user));
+    if (!account) cannot_start(role, describe(account.error()));
+    if (auto done = become(*account); !done) cannot_start(role, describe(done.error()));
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGHUP, SIG_IGN);
+  ::umask(0077);
+  master_ = std::make_unique<ipc::Channel>(loop_, UniqueFd(master_descriptor));
+}
+
+int RoleProcess::run() {
+  master_->start([this](std::uint8_t type, std::string_view payload,
+                        UniqueFd fd) { on_frame(type, payload, std::move(fd)); },
+                 [this](const Error&) {
+                   // Without a master nobody restarts or stops us: whoever is to blame, end here.
+                   loop_.stop();
+                 });
+  loop_.run();
+  return 0;
+}
+
+void RoleProcess::ready() {
+  master_->send(static_cast<std::uint8_t>(MasterFrame::ready), {});
+}
+
+void RoleProcess::on_frame(std::uint8_t type, std::string_view payload, UniqueFd fd) {
+  switch (static_cast<MasterFrame>(type)) {
+    case MasterFrame::attach: {
+      auto attach = decode_attach(payload);
+      if (!attach || !fd) return log_->error("the master sent a malformed attach");
+      if (on_attach_) on_attach_(*attach, std::move(fd));
+      return;
+    }
+    case MasterFrame::drain:
+      if (on_drain_) on_drain_();
+      return;
+    case MasterFrame::configure:
+      // The log may have been rotated: the new file takes the place of the old one.
+      if (fd && ::dup2(fd.get(), log_descriptor) < 0) log_->error("cannot take the new log file");
+      if (on_configure_) on_configure_(std::string(payload));
+      return;
+    case MasterFrame::ready:
+      return;
+  }
+}
+
+}  // namespace brevdue::daemon

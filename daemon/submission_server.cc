@@ -1,0 +1,302 @@
+#include "daemon/submission_server.h"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/crc32c.h"
+
+namespace brevdue::daemon {
+
+using ipc::SubmissionFrame;
+using ipc::Ticket;
+
+class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(SubmissionServer& server, std::uint16_t slot, UniqueFd socket)
+      : server_(server), slot_(slot), channel_(server.loop_, std::move(socket)) {}
+
+  void start(const ipc::Hello& hello) {
+    channel_.start(
+        [self = weak_from_this()](std::uint8_t type, std::string_view payload, UniqueFd) {
+          if (const auto session = self.lock()) session->on_frame(type, payload);
+        },
+        [self = weak_from_this()](const Error& reason) {
+          if (const auto session = self.lock()) session->on_closed(reason);
+        });
+    send(SubmissionFrame::hello, encode(hello));
+    announce(server_.state());
+  }
+
+  void announce(const ipc::QueueState& state) { send(SubmissionFrame::queue_state, encode(state)); }
+  std::size_t open_tickets() const { return open_tickets_; }
+
+ private:
+  struct Stage {
+    mail::QueueId id;
+    std::shared_ptr<queue::StagedFile> file;
+    std::optional<ErrorCode> failed;
+    std::uint64_t size = 0;
+  };
+
+  void send(SubmissionFrame type, std::string payload) {
+    channel_.send(static_cast<std::uint8_t>(type), std::move(payload));
+  }
+
+  void on_closed(const Error& reason) {
+    stages_.clear();
+    server_.log_.info(fmt::format("channel to smtpd {} closed: {}", slot_, describe(reason)));
+    server_.remove(slot_, this);
+  }
+
+  void on_frame(std::uint8_t type, std::string_view payload) {
+    Result<void> done;
+    switch (static_cast<SubmissionFrame>(type)) {
+      case SubmissionFrame::submit:
+        done = on_submit(payload);
+        break;
+      case SubmissionFrame::stage_begin:
+        done = on_stage_begin(payload);
+        break;
+      case SubmissionFrame::stage_chunk:
+        done = on_stage_chunk(payload);
+        break;
+      case SubmissionFrame::stage_finish:
+        done = on_stage_finish(payload);
+        break;
+      case SubmissionFrame::stage_abort:
+        done = on_stage_abort(payload);
+        break;
+      default:
+        done = fail(ErrorCode::protocol, fmt::format("unknown frame {}", type));
+    }
+    if (done) return;
+    server_.log_.error(
+        fmt::format("smtpd {}: {}; its channel is closed", slot_, describe(done.error())));
+    stages_.clear();
+    server_.remove(slot_, this);
+  }
+
+  Result<mail::Envelope> check(std::string_view encoded, std::uint64_t size, std::uint32_t crc) {
+    auto envelope = mail::decode_envelope(encoded);
+    if (!envelope) return envelope;
+    if (envelope->id.slot() != slot_) return fail(ErrorCode::protocol, "queue id of another slot");
+    if (envelope->recipients.empty()) return fail(ErrorCode::protocol, "no recipients");
+    if (envelope->content.size != size || envelope->content.crc32c != crc || size == 0) {
+      return fail(ErrorCode::protocol, "content is not what the envelope says");
+    }
+    return envelope;
+  }
+
+  Result<void> on_submit(std::string_view payload) {
+    auto frame = ipc::decode_submit(payload);
+    if (!frame) return propagate(std::move(frame.error()));
+    auto envelope = check(frame->envelope, frame->content.size(), crc32c(frame->content));
+    if (!envelope) return propagate(std::move(envelope.error()));
+    if (envelope->content.staged) return fail(ErrorCode::protocol, "staged content in a frame");
+    ++open_tickets_;
+    queue::NewMessage message{envelope->id,
+                              SharedBytes(frame->envelope),
+                              SharedBytes(frame->content),
+                              envelope->content.size,
+                              static_cast<std::uint32_t>(envelope->recipients.size()),
+                              false};
+    enqueue(frame->ticket, *envelope, std::move(message));
+    return {};
+  }
+
+  void enqueue(Ticket ticket, const mail::Envelope& envelope, queue::NewMessage message) {
+    if (!server_.reserve_ids(envelope.id.time())) return answer(ticket, ErrorCode::unavailable);
+    WallTime& highest = server_.highest_id_[slot_];
+    highest = std::max(highest, envelope.id.time());
+    server_.queue_.enqueue(std::move(message),
+                           [self = shared_from_this(), ticket](Result<void> result) {
+                             if (result) return self->answer(ticket, std::nullopt);
+                             self->answer(ticket, result.error().code);
+                           });
+  }
+
+  Result<void> on_stage_begin(std::string_view payload) {
+    auto frame = ipc::decode_stage_begin(payload);
+    if (!frame) return propagate(std::move(frame.error()));
+    if (frame->id.slot() != slot_) return fail(ErrorCode::protocol, "queue id of another slot");
+    Stage stage{frame->id, server_.queue_.staging().open(frame->id), std::nullopt};
+    if (!stages_.emplace(frame->ticket, std::move(stage)).second) {
+      return fail(ErrorCode::protocol, "ticket in use");
+    }
+    ++open_tickets_;
+    return {};
+  }
+
+  Result<void> on_stage_chunk(std::string_view payload) {
+    auto frame = ipc::decode_stage_chunk(payload);
+    if (!frame) return propagate(std::move(frame.error()));
+    const auto at = stages_.find(frame->ticket);
+    if (at == stages_.end()) return fail(ErrorCode::protocol, "chunk without a ticket");
+    at->second.size += frame->bytes.size();
+    if (at->second.size > server_.options_.content_size_max) {
+      return fail(ErrorCode::protocol, "staged content over the limit");
+    }
+    const std::uint64_t size = frame->bytes.size();
+    server_.queue_.staging().append(
+        at->second.file, SharedBytes(frame->bytes),
+        [self = weak_from_this(), ticket = frame->ticket, size](Result<void> result) {
+          if (const auto session = self.lock()) session->appended(ticket, size, result);
+        });
+    return {};
+  }
+
+  void appended(Ticket ticket, std::uint64_t size, const Result<void>& result) {
+    const auto at = stages_.find(ticket);
+    if (at == stages_.end()) return;
+    if (!result && !at->second.failed) {
+      at->second.failed = result.error().code;
+      server_.log_.error(describe(result.error()));
+    }
+    // Credit goes on after a failure: the client is heard to the end, then told.
+    send(SubmissionFrame::stage_credit, encode(ipc::StageCredit{ticket, size}));
+  }
+
+  Result<void> on_stage_finish(std::string_view payload) {
+    auto frame = ipc::decode_stage_finish(payload);
+    if (!frame) return propagate(std::move(frame.error()));
+    const auto at = stages_.find(frame->ticket);
+    if (at == stages_.end()) return fail(ErrorCode::protocol, "finish without a ticket");
+    auto envelope = mail::decode_envelope(frame->envelope);
+    if (!envelope) return propagate(std::move(envelope.error()));
+    if (envelope->id != at->second.id || !envelope->content.staged ||
+        envelope->recipients.empty() || envelope->content.size != at->second.size) {
+      return fail(ErrorCode::protocol, "staged content is not what the envelope says");
+    }
+    auto file = at->second.file;
+    auto finished = [self = weak_from_this(), ticket = frame->ticket,
+                     envelope = std::move(*envelope),
+                     bytes = SharedBytes(frame->envelope)](Result<void> result) mutable {
+      if (const auto session = self.lock()) {
+        session->sealed(ticket, envelope, std::move(bytes), std::move(result));
+      }
+    };
+    server_.queue_.staging().finish(std::move(file), mail::ContentFacts(envelope->content),
+                                    std::move(finished));
+    return {};
+  }
+
+  void sealed(Ticket ticket, const mail::Envelope& envelope, SharedBytes encoded,
+              Result<void> result) {
+    const auto at = stages_.find(ticket);
+    if (at == stages_.end()) {
+      // Given up meanwhile: nothing refers to the file.
+      if (result) server_.queue_.staging().remove(envelope.id);
+      return;
+    }
+    const std::optional<ErrorCode> failed = at->second.failed;
+    stages_.erase(at);
+    if (failed) return answer(ticket, *failed);
+    if (!result) {
+      server_.log_.error(describe(result.error()));
+      return answer(ticket, result.error().code);
+    }
+    enqueue(ticket, envelope,
+            {envelope.id, std::move(encoded), SharedBytes(), envelope.content.size,
+             static_cast<std::uint32_t>(envelope.recipients.size()), true});
+  }
+
+  Result<void> on_stage_abort(std::string_view payload) {
+    auto ticket = ipc::decode_stage_abort(payload);
+    if (!ticket) return propagate(std::move(ticket.error()));
+    if (stages_.erase(*ticket) > 0) --open_tickets_;
+    return {};
+  }
+
+  void answer(Ticket ticket, std::optional<ErrorCode> error) {
+    --open_tickets_;
+    acknowledgements_.push_back({ticket, !error, error.value_or(ErrorCode{})});
+    if (acknowledgements_.size() > 1) return;
+    server_.events_.post([self = shared_from_this()] {
+      self->send(SubmissionFrame::acknowledgements, encode(self->acknowledgements_));
+      self->acknowledgements_.clear();
+    });
+  }
+
+  SubmissionServer& server_;
+  std::uint16_t slot_;
+  ipc::Channel channel_;
+  std::unordered_map<Ticket, Stage> stages_;
+  std::vector<ipc::Acknowledgement> acknowledgements_;
+  std::size_t open_tickets_ = 0;
+};
+
+SubmissionServer::SubmissionServer(boost::asio::io_context& loop, queue::EventLoop& events,
+                                   queue::Queue& queue, queue::IdFloor floor, const Clock& clock,
+                                   const Log& log, SubmissionOptions options)
+    : loop_(loop),
+      events_(events),
+      queue_(queue),
+      floor_(std::move(floor)),
+      clock_(clock),
+      log_(log),
+      options_(options),
+      reserved_(floor_.reserved()) {
+  keep_reserving();
+}
+
+SubmissionServer::~SubmissionServer() {
+  events_.cancel(timer_);
+  sessions_.clear();
+}
+
+void SubmissionServer::attach(std::uint16_t slot, UniqueFd socket) {
+  auto session = std::make_shared<Session>(*this, slot, std::move(socket));
+  sessions_[slot] = session;
+  const WallTime floor = std::max(floor_.floor(), highest_id_[slot]);
+  session->start({slot, floor, options_.content_budget});
+}
+
+void SubmissionServer::remove(std::uint16_t slot, Session* session) {
+  const auto at = sessions_.find(slot);
+  if (at != sessions_.end() && at->second.get() == session) sessions_.erase(at);
+}
+
+ipc::QueueState SubmissionServer::state() const {
+  return {queue_.is_available(), queue_.room()};
+}
+
+void SubmissionServer::announce_state() {
+  const ipc::QueueState now = state();
+  for (const auto& [slot, session] : sessions_) session->announce(now);
+}
+
+std::size_t SubmissionServer::open_tickets() const {
+  std::size_t open = 0;
+  for (const auto& [slot, session] : sessions_) open += session->open_tickets();
+  return open;
+}
+
+// Ids up to `up_to` may be committed only if the mark on the disk lies above them. It is moved
+// ahead in time, so that this is false only after the clock jumped forward.
+bool SubmissionServer::reserve_ids(WallTime up_to) {
+  if (up_to < reserved_ - queue::IdFloor::ahead / 2) return true;
+  if (!reserving_) {
+    reserving_ = true;
+    const WallTime mark = std::max(up_to, clock_.wall()) + queue::IdFloor::ahead;
+    queue_.staging().run([this, mark] { return floor_.reserve_to(mark); },
+                         [this, mark](const Result<void>& result) {
+                           reserving_ = false;
+                           if (result)
+                             reserved_ = std::max(reserved_, mark);
+                           else
+                             log_.error(describe(result.error()));
+                         });
+  }
+  return up_to < reserved_;
+}
+
+void SubmissionServer::keep_reserving() {
+  reserve_ids(clock_.wall());
+  timer_ = events_.run_after(std::chrono::seconds(10), [this] { keep_reserving(); });
+}
+
+}  // namespace brevdue::daemon
