@@ -89,6 +89,10 @@ CLI::App* add_serve(CLI::App& app, Arguments& args) {
       ->type_name("SIZE");
   sub->add_flag("--sparse", serve.sparse, "Leave the new image sparse instead of writing it");
   sub->add_option("--record", serve.record, "Record every write and flush in this new file");
+  serve.record_limit = std::uint64_t{8} << 30;
+  parsed_option(*sub, "--record-limit", serve.record_limit, parse_size,
+                "Its greatest length (8G); then every write fails")
+      ->type_name("SIZE");
   sub->add_flag("--forgetful", args.forgetful, "Volatile write cache: only a flush makes durable");
   parsed_option(*sub, "--cache", args.cache, parse_size, "Its size (64M); full, it writes back")
       ->type_name("SIZE");

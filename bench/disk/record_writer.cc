@@ -34,10 +34,14 @@ static bool all_zeros(std::span<const std::byte> content) {
          std::memcmp(content.data(), content.data() + 1, content.size() - 1) == 0;
 }
 
-RecordWriter::RecordWriter(UniqueFd fd, std::string path)
-    : fd_(std::move(fd)), path_(std::move(path)), begun_(std::chrono::steady_clock::now()) {}
+RecordWriter::RecordWriter(UniqueFd fd, std::string path, std::uint64_t limit)
+    : fd_(std::move(fd)),
+      path_(std::move(path)),
+      begun_(std::chrono::steady_clock::now()),
+      limit_(limit) {}
 
-Result<RecordWriter> RecordWriter::create(const std::string& path, std::uint64_t disk_size) {
+Result<RecordWriter> RecordWriter::create(const std::string& path, std::uint64_t disk_size,
+                                          std::uint64_t limit) {
   UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600));
   if (!fd) return fail_os(errno, "create record " + path);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -45,7 +49,7 @@ Result<RecordWriter> RecordWriter::create(const std::string& path, std::uint64_t
   const RecordHeader header{disk_size, static_cast<std::uint64_t>(begun)};
   auto written = write_fully(fd.get(), encode(header), {}, path);
   if (!written) return propagate(std::move(written.error()));
-  return RecordWriter(std::move(fd), path);
+  return RecordWriter(std::move(fd), path, limit);
 }
 
 Result<void> RecordWriter::append(Event event, std::span<const std::byte> payload) {
@@ -53,7 +57,13 @@ Result<void> RecordWriter::append(Event event, std::span<const std::byte> payloa
   event.index = next_index_;
   event.time = static_cast<std::uint64_t>(
       std::chrono::nanoseconds(std::chrono::steady_clock::now() - begun_).count());
-  auto written = write_fully(fd_.get(), encode_head(event, payload), payload, path_);
+  length_ += event_head_size + payload.size();
+  Result<void> written;
+  if (length_ > limit_) {
+    written = fail_os(ENOSPC, "record " + path_ + " has reached its limit");
+  } else {
+    written = write_fully(fd_.get(), encode_head(event, payload), payload, path_);
+  }
   if (!written) {
     failed_ = written.error();
     return written;
@@ -69,7 +79,8 @@ Result<void> RecordWriter::write(std::uint64_t offset, std::span<const std::byte
   event.through = through;
   event.zeros = all_zeros(content);
   event.range = {offset, content.size()};
-  return append(std::move(event), event.zeros ? std::span<const std::byte>() : content);
+  const auto stored = event.zeros ? std::span<const std::byte>() : content;
+  return append(std::move(event), stored);
 }
 
 Result<void> RecordWriter::flush() {

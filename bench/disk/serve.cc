@@ -57,7 +57,7 @@ Result<std::unique_ptr<Disk>> make_disk(const ServeOptions& options) {
   if (!image) return propagate(std::move(image.error()));
   std::optional<RecordWriter> record;
   if (!options.record.empty()) {
-    auto created = RecordWriter::create(options.record, image->size());
+    auto created = RecordWriter::create(options.record, image->size(), options.record_limit);
     if (!created) return propagate(std::move(created.error()));
     record = std::move(*created);
   }

@@ -13,7 +13,8 @@ struct ServeOptions {
   std::string image;
   std::string mount;
   std::string control;
-  std::string record;      // Empty: no record.
+  std::string record;  // Empty: no record.
+  std::uint64_t record_limit = 0;
   std::uint64_t size = 0;  // Non-zero: make the image new, of that size.
   bool sparse = false;
   bool background = false;

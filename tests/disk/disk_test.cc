@@ -196,6 +196,17 @@ TEST_F(DiskTest, MarksAreOrderedAgainstWritesAndFlushes) {
   EXPECT_EQ(events, expected);
 }
 
+TEST_F(DiskTest, AWriteThatCannotBeRecordedFails) {
+  auto medium = std::make_unique<MemoryMedium>(8 * sector_size);
+  auto record = RecordWriter::create(record_, medium->size(), 1000);
+  ASSERT_TRUE(record.has_value());
+  disk_ = std::make_unique<Disk>(std::move(medium), std::move(*record), Disk::Options{});
+  EXPECT_TRUE(write(0, "a").has_value());
+  EXPECT_EQ(write(1, "b").error().os_error, ENOSPC);
+  EXPECT_EQ(disk_->flush().error().os_error, ENOSPC);
+  EXPECT_TRUE(tell("mark x").starts_with("error "));
+}
+
 TEST_F(DiskTest, WrongCommandsGetAnErrorAndChangeNothing) {
   make({});
   for (const auto* wrong :
