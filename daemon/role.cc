@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -70,6 +71,8 @@ RoleProcess::RoleProcess(Role role, std::string instance) : config_(handed_confi
     if (!account) cannot_start(role, describe(account.error()));
     if (auto done = become(*account); !done) cannot_start(role, describe(done.error()));
   }
+  // What ps and top show in place of "exe".
+  ::prctl(PR_SET_NAME, ("brevdue-" + std::string(name_of(role))).substr(0, 15).c_str(), 0, 0, 0);
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGHUP, SIG_IGN);
   ::umask(0077);

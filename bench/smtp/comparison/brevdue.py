@@ -58,12 +58,17 @@ class Brevdue:
         config = self.output / f"brevdue-{self.backend}.toml"
         config.write_text(self.config_text())
         (self.output / f"brevdue-{self.backend}.log").write_text("")
+        self.launch()
+        wait_for_greeting(self.port, lambda: self.process.poll() is None)
+
+    def launch(self):
+        """Starts it on the spool as it is, and does not wait."""
+        config = self.output / f"brevdue-{self.backend}.toml"
         self.complaints = open(self.output / f"brevdue-{self.backend}.stderr", "wb")
         self.process = subprocess.Popen([self.program, "serve", "-c", config], preexec_fn=self.cpu.enter,
                                         start_new_session=True, stdin=subprocess.DEVNULL,
                                         stdout=self.complaints, stderr=self.complaints)
         self.cpu.track(self.process.pid)
-        wait_for_greeting(self.port, lambda: self.process.poll() is None)
 
     def stop(self):
         if self.process is None:

@@ -62,6 +62,11 @@ class SpoolImage:
             time.sleep(0.1)
         print(f"left mounted: {done.stderr.strip()}", file=sys.stderr)
 
+    def remount(self):
+        """Leaves nothing of the file system in memory but what the loop device's file has there."""
+        self._unmount()
+        run("mount", "-o", "noatime,nodiscard", self.device, self.mount_point)
+
     def _write_fully(self):
         if self.file.exists() and self.file.stat().st_blocks * 512 >= self.size == self.file.stat().st_size:
             return
