@@ -218,8 +218,11 @@ void MaildirStore::measure_room() {
   const auto space = files_.free_space(directory_.get());
   // Files take whole blocks: what one message may waste is kept out of the estimate.
   constexpr std::uint64_t slack = 64 * 1024;
-  const std::uint64_t kept = options_.reserve + slack;
-  room_ = space && space->inodes > 64 && space->bytes > kept ? space->bytes - kept : 0;
+  std::uint64_t room = 0;
+  if (space && space->inodes > 64 && space->bytes > options_.reserve) {
+    room = space->bytes - options_.reserve;
+  }
+  room_ = room > slack ? room - slack : 0;
 }
 
 Result<SharedBytes> MaildirStore::open(mail::QueueId id, const Location& location) {
