@@ -106,7 +106,8 @@ asio::awaitable<void> ClientConnection::run(const ClientContent* content) {
 }
 
 asio::awaitable<void> ClientConnection::read(ClientPhase phase) {
-  deadline_.arm(deadlines_.of(phase));
+  if (armed_for_ != session_.progress()) deadline_.arm(deadlines_.of(phase));
+  armed_for_ = session_.progress();
   const auto [error, size] = co_await socket_.async_read_some(asio::buffer(input_), token);
   if (!error) {
     session_.received({input_.data(), size});

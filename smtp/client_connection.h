@@ -67,6 +67,7 @@ class ClientConnection {
   ClientDeadlines deadlines_;
   ClientDeadline deadline_;
   ClientSession session_;
+  std::uint64_t armed_for_ = ~std::uint64_t{0};  // ClientSession::progress()
   ContentFault content_fault_ = ContentFault::none;
   ClientContentWriter::Pieces pieces_;
   std::vector<char> block_;  // of a file; empty until one is relayed

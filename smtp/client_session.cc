@@ -246,6 +246,7 @@ void ClientSession::take(const ServerReply& reply) {
                          ? Awaited{ClientPhase::content}
                          : awaited_[answered_];
   answered_any_ = true;
+  ++progress_;
   if (reply.code == 421) return take_421(to.phase, reply);
   if (++answered_ >= awaited_.size()) {
     awaited_.clear();
@@ -385,11 +386,13 @@ void ClientSession::take_421(ClientPhase phase, const ServerReply& reply) {
 void ClientSession::content_written() {
   BREVDUE_ASSERT(state_ == State::content);
   state_ = State::end_of_data;
+  ++progress_;
   await(ClientPhase::end_of_data);
 }
 
 void ClientSession::content_interrupted() {
   if (state_ == State::content) state_ = State::interrupted;
+  ++progress_;
 }
 
 void ClientSession::abandon(ClientVerdict verdict, std::string_view enhanced,

@@ -74,7 +74,10 @@ class ClientSession {
   Step next() const;
 
   std::string_view output() const { return output_; }
-  void written() { output_.clear(); }
+  void written() {
+    output_.clear();
+    ++progress_;
+  }
   void received(std::string_view bytes);
   // Content and final dot are written.
   void content_written();
@@ -84,6 +87,10 @@ class ClientSession {
   void timed_out() { fail_connection(Failure::timed_out, {}); }
   // Our side gave up, for every recipient not yet decided: next() is closed from then on.
   void abandon(ClientVerdict verdict, std::string_view enhanced, std::string_view text);
+
+  // Grows with each thing done, not with each byte read: a server that sends its reply a byte at a
+  // time gets no more time for it.
+  std::uint64_t progress() const { return progress_; }
 
   // Only while next() says idle.
   void begin(const ClientTransaction& transaction);
@@ -159,6 +166,7 @@ class ClientSession {
   ReplyParser parser_;
   State state_ = State::opening;
   std::string output_;
+  std::uint64_t progress_ = 0;
   std::vector<Awaited> awaited_;
   std::size_t answered_ = 0;              // of awaited_
   std::optional<ClientPhase> answering_;  // whose reply is being looked at

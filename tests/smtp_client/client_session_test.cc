@@ -328,6 +328,16 @@ TEST_F(ClientSessionTest, is_refused_by_a_greeting_and_fails_nobody) {
   EXPECT_EQ(session.next().need, Need::closed);
 }
 
+TEST_F(ClientSessionTest, makes_progress_by_whole_replies_only) {
+  const std::uint64_t before = session.progress();
+  for (const char* part : {"2", "20-mx\r\n", "220", " ready\r"}) {
+    session.received(part);
+    EXPECT_EQ(session.progress(), before);
+  }
+  session.received("\n");
+  EXPECT_GT(session.progress(), before);
+}
+
 TEST_F(ClientSessionTest, says_quit_and_closes) {
   open(pipelining);
   session.quit();
