@@ -1,6 +1,9 @@
 // delivery: relays what qmgr hands it. It reads no file once it runs, and sees only the messages it
 // was given.
-#include <fmt/format.h>
+#include <chrono>
+#include <memory>
+
+#include <boost/asio/steady_timer.hpp>
 
 #include "daemon/dns_lookup.h"
 #include "daemon/module_options.h"
@@ -22,7 +25,8 @@ class Delivery {
     process.on_attach([this](const Attach&, UniqueFd socket) { attach(std::move(socket)); });
     process.on_drain([this] {
       draining_ = true;
-      stop_when_done();
+      if (!channel_) return finish();
+      channel_->send(static_cast<std::uint8_t>(delivery::DeliveryFrame::draining), {});
     });
     process.ready();
   }
@@ -35,7 +39,13 @@ class Delivery {
     channel_ = std::make_unique<ipc::Channel>(process_.loop(), std::move(socket));
     channel_->start([this](std::uint8_t type, std::string_view payload,
                            UniqueFd fd) { on_frame(type, payload, std::move(fd)); },
-                    [this](const Error&) { channel_.reset(); });
+                    [this](const Error&) {
+                      channel_.reset();
+                      if (draining_) finish();
+                    });
+    if (draining_) {
+      channel_->send(static_cast<std::uint8_t>(delivery::DeliveryFrame::draining), {});
+    }
   }
 
   void on_frame(std::uint8_t type, std::string_view payload, UniqueFd fd) {
@@ -45,31 +55,30 @@ class Delivery {
       channel_.reset();
       return;
     }
-    ++running_;
     relay_->submit(std::move(*job), [this, round = round_](delivery::Outcome outcome) {
-      --running_;
       if (channel_ && round == round_) {
         channel_->send(static_cast<std::uint8_t>(delivery::DeliveryFrame::outcome),
                        encode(outcome));
       }
-      if (draining_) stop_when_done();
     });
   }
 
-  // The last outcome must have left before the process does.
-  void stop_when_done() {
-    if (running_ > 0) return;
+  // Says QUIT to whoever is still connected, and gives that a moment.
+  void finish(int rounds = 20) {
     relay_->close_idle();
-    if (!channel_) return process_.stop();
-    channel_->when_drained([this] { process_.stop(); });
+    if (relay_->connections() == 0 || rounds == 0) return process_.stop();
+    timer_.expires_after(std::chrono::milliseconds(50));
+    timer_.async_wait([this, rounds](boost::system::error_code error) {
+      if (!error) finish(rounds - 1);
+    });
   }
 
   RoleProcess& process_;
+  boost::asio::steady_timer timer_{process_.loop()};
   DnsLookup lookup_;
   std::unique_ptr<delivery::Relay> relay_;
   std::unique_ptr<ipc::Channel> channel_;
   std::uint64_t round_ = 0;
-  std::size_t running_ = 0;
   bool draining_ = false;
 };
 }  // namespace

@@ -98,7 +98,7 @@ void Dispatcher::pump_soon() {
 std::size_t Dispatcher::room() const {
   std::size_t room = 0;
   for (const auto& [slot, link] : links_) {
-    if (!link.exclusive) room += options_.jobs_per_delivery_max - link.in_flight;
+    if (!link.exclusive && !link.draining) room += options_.jobs_per_delivery_max - link.in_flight;
   }
   return room;
 }
@@ -153,14 +153,18 @@ void Dispatcher::begin(const scheduler::Job& job) {
     return;
   }
   if (job.suspended) return suspend(job, recipients);
-  const auto link = choose(job.exclusive);
+  const auto link = choose();
   if (link == links_.end()) {
     // Every delivery process is gone since room was counted: as if nothing had been begun.
     report(job, scheduler::Outcome::untried, clock_.wall());
     return;
   }
+  link->second.exclusive = job.exclusive;
+  if (job.exclusive && link->second.in_flight > 0) {
+    link->second.alone = job;
+    return;
+  }
   ++link->second.in_flight;
-  link->second.exclusive = link->second.exclusive || job.exclusive;
   ++active_[job.message];
   const std::uint64_t attempt = ++last_attempt_;
   flights_.emplace(attempt, Flight{job, link->first, std::move(recipients)});
@@ -169,12 +173,13 @@ void Dispatcher::begin(const scheduler::Job& job) {
   });
 }
 
-// The least busy one; a suspect message waits for one that has nothing else to do.
-std::map<std::uint16_t, Dispatcher::Link>::iterator Dispatcher::choose(bool exclusive) {
+// The least busy one; a suspect message then waits until it has nothing else to do.
+std::map<std::uint16_t, Dispatcher::Link>::iterator Dispatcher::choose() {
   auto best = links_.end();
   for (auto at = links_.begin(); at != links_.end(); ++at) {
-    if (at->second.exclusive || at->second.in_flight >= options_.jobs_per_delivery_max) continue;
-    if (exclusive && at->second.in_flight > 0 && best != links_.end()) continue;
+    const Link& link = at->second;
+    if (link.exclusive || link.draining) continue;
+    if (link.in_flight >= options_.jobs_per_delivery_max) continue;
     if (best == links_.end() || at->second.in_flight < best->second.in_flight) best = at;
   }
   return best;
@@ -230,6 +235,10 @@ void Dispatcher::on_frame(std::uint16_t slot, std::uint8_t type, std::string_vie
       if (flight != flights_.end() && flight->second.slot == slot) return land(*outcome);
     }
   }
+  if (type == static_cast<std::uint8_t>(delivery::DeliveryFrame::draining)) {
+    links_.at(slot).draining = true;
+    return let_go_if_drained(slot);
+  }
   log_.error(fmt::format("delivery {} breaks the protocol; its channel is closed", slot));
   on_closed(slot);
 }
@@ -237,6 +246,9 @@ void Dispatcher::on_frame(std::uint16_t slot, std::uint8_t type, std::string_vie
 void Dispatcher::on_closed(std::uint16_t slot) {
   const auto link = links_.find(slot);
   if (link == links_.end()) return;
+  if (link->second.alone) {
+    report(*link->second.alone, scheduler::Outcome::untried, clock_.wall());
+  }
   links_.erase(link);
   std::vector<std::uint64_t> lost;
   for (const auto& [attempt, flight] : flights_) {
@@ -248,6 +260,12 @@ void Dispatcher::on_closed(std::uint16_t slot) {
   }
   for (const std::uint64_t attempt : lost) crashed(take_down(attempt));
   pump_soon();
+}
+
+void Dispatcher::let_go_if_drained(std::uint16_t slot) {
+  const auto link = links_.find(slot);
+  if (link == links_.end() || !link->second.draining) return;
+  if (link->second.in_flight == 0 && !link->second.alone) links_.erase(link);
 }
 
 std::size_t Dispatcher::flush(const std::string& destination) {

@@ -72,7 +72,9 @@ class Dispatcher {
   struct Link {
     std::unique_ptr<ipc::Channel> channel;
     std::size_t in_flight = 0;
-    bool exclusive = false;  // runs, or waits to run, one suspect message alone
+    bool draining = false;                // gets no more jobs, and is let go when the last is done
+    bool exclusive = false;               // runs, or waits to run, one suspect message alone
+    std::optional<scheduler::Job> alone;  // waits until nothing else is in flight
   };
   struct Flight {
     scheduler::Job job;
@@ -93,10 +95,11 @@ class Dispatcher {
   void arm();
   void begin(const scheduler::Job& job);
   void suspend(const scheduler::Job& job, const Recipients& recipients);
-  std::map<std::uint16_t, Link>::iterator choose(bool exclusive);
+  std::map<std::uint16_t, Link>::iterator choose();
   void hand_over(std::uint64_t attempt, Result<queue::Content> content);
   void on_frame(std::uint16_t slot, std::uint8_t type, std::string_view payload);
   void on_closed(std::uint16_t slot);
+  void let_go_if_drained(std::uint16_t slot);
   std::string destination_of(const mail::Recipient& recipient) const;
   Recipients recipients_of(const scheduler::Job& job, const mail::Envelope& envelope,
                            const mail::DeliveryState& state) const;

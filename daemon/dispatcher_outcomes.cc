@@ -31,6 +31,11 @@ Dispatcher::Flight Dispatcher::take_down(std::uint64_t attempt) {
   if (const auto link = links_.find(flight.slot); link != links_.end()) {
     --link->second.in_flight;
     if (flight.job.exclusive) link->second.exclusive = false;
+    if (link->second.alone && link->second.in_flight == 0) {
+      link->second.exclusive = false;
+      events_.post([this, job = *std::exchange(link->second.alone, std::nullopt)] { begin(job); });
+    }
+    let_go_if_drained(flight.slot);
   }
   if (const auto active = active_.find(flight.job.message); --active->second == 0) {
     active_.erase(active);

@@ -19,6 +19,8 @@ namespace brevdue::delivery {
 enum class DeliveryFrame : std::uint8_t {
   job = 1,       // qmgr → delivery
   outcome = 16,  // delivery → qmgr
+  // delivery → qmgr: begin no more; qmgr closes the channel when the last outcome is in.
+  draining = 17,
 };
 
 struct Job {
