@@ -16,7 +16,7 @@ using asio::ip::tcp;
 namespace {
 // Outlives the coroutine: the timer's handler may run after it.
 struct Race {
-  explicit Race(asio::any_io_executor executor) : socket(executor), timer(std::move(executor)) {}
+  explicit Race(const asio::any_io_executor& executor) : socket(executor), timer(executor) {}
   tcp::socket socket;
   asio::steady_timer timer;
   bool over = false;
