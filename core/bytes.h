@@ -68,6 +68,14 @@ class ByteReader {
     return 0;
   }
 
+  // For what must fit in 32 bits: a larger number fails the reader.
+  std::uint32_t get_varint32() {
+    const std::uint64_t value = get_varint();
+    if (value <= UINT32_MAX) return static_cast<std::uint32_t>(value);
+    ok_ = false;
+    return 0;
+  }
+
   std::string_view get_string() { return take(get<std::uint32_t>()); }
   std::string_view get_short_string() { return take(get_varint()); }
 

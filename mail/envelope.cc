@@ -11,6 +11,9 @@ constexpr std::uint8_t flag_eight_bit_body = 1;
 constexpr std::uint8_t flag_smtputf8 = 2;
 constexpr std::uint8_t flag_eight_bit_content = 4;
 constexpr std::uint8_t flag_staged = 8;
+constexpr std::uint8_t flags_known = 15;
+constexpr std::uint8_t notify_known =
+    DsnNotify::never | DsnNotify::success | DsnNotify::failure | DsnNotify::delay;
 }  // namespace
 
 std::string encode(const Envelope& envelope) {
@@ -52,6 +55,7 @@ static Result<Envelope> read_fixed(ByteReader& in) {
   envelope.arrival =
       WallTime(std::chrono::microseconds(static_cast<std::int64_t>(in.get<std::uint64_t>())));
   const auto flags = in.get<std::uint8_t>();
+  if (flags > flags_known) return fail(ErrorCode::corrupt, "envelope with unknown flags");
   envelope.body = (flags & flag_eight_bit_body) != 0 ? BodyType::eight_bit : BodyType::seven_bit;
   envelope.smtputf8 = (flags & flag_smtputf8) != 0;
   envelope.content.eight_bit = (flags & flag_eight_bit_content) != 0;
@@ -63,8 +67,8 @@ static Result<Envelope> read_fixed(ByteReader& in) {
   envelope.dsn_return = static_cast<DsnReturn>(dsn_return);
   envelope.content.size = in.get_varint();
   envelope.content.crc32c = in.get<std::uint32_t>();
-  envelope.content.header_length = static_cast<std::uint32_t>(in.get_varint());
-  envelope.content.longest_line = static_cast<std::uint32_t>(in.get_varint());
+  envelope.content.header_length = in.get_varint32();
+  envelope.content.longest_line = in.get_varint32();
   envelope.reverse_path = in.get_short_string();
   envelope.envelope_id = in.get_short_string();
   envelope.client_address = in.get_short_string();
@@ -87,6 +91,9 @@ Result<Envelope> decode_envelope(std::string_view bytes) {
     recipient.notify = in.get<std::uint8_t>();
     recipient.address = in.get_short_string();
     recipient.original_recipient = in.get_short_string();
+    if (recipient.notify > notify_known) {
+      return fail(ErrorCode::corrupt, "envelope with an unknown NOTIFY");
+    }
     if (recipient.address.size() > address_bytes_max) {
       return fail(ErrorCode::corrupt, "envelope with an oversized address");
     }

@@ -71,12 +71,15 @@ Result<Settlement> decode_settlement(std::string_view bytes) {
     return fail(ErrorCode::corrupt, "settlement of an unknown version");
   }
   Settlement settlement;
-  settlement.sequence = static_cast<std::uint32_t>(in.get_varint());
-  settlement.attempts = static_cast<std::uint32_t>(in.get_varint());
-  settlement.suspect = static_cast<std::uint32_t>(in.get_varint());
+  settlement.sequence = in.get_varint32();
+  settlement.attempts = in.get_varint32();
+  settlement.suspect = in.get_varint32();
   settlement.next_attempt =
       WallTime(std::chrono::microseconds(static_cast<std::int64_t>(in.get<std::uint64_t>())));
   const auto flags = in.get<std::uint8_t>();
+  if (flags > (flag_held | flag_delay_notified)) {
+    return fail(ErrorCode::corrupt, "settlement with unknown flags");
+  }
   settlement.held = (flags & flag_held) != 0;
   settlement.delay_notified = (flags & flag_delay_notified) != 0;
   const std::uint64_t count = in.get_varint();
