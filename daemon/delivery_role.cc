@@ -20,8 +20,7 @@ class Delivery {
   explicit Delivery(RoleProcess& process)
       : process_(process),
         lookup_(process.loop().get_executor(), resolver_options(process.config()), process.clock()),
-        relay_(std::make_unique<delivery::Relay>(process.loop(), relay_options(process.config()),
-                                                 lookup_, process.clock(), process.log())) {
+        relay_(make_relay()) {
     process.on_attach([this](const Attach&, UniqueFd socket) { attach(std::move(socket)); });
     process.on_drain([this] {
       draining_ = true;
@@ -32,15 +31,26 @@ class Delivery {
   }
 
  private:
-  void attach(UniqueFd socket) {
-    // Jobs of the channel before this one are nobody's any more; they end, and their outcomes with
-    // it.
+  std::unique_ptr<delivery::Relay> make_relay() {
+    return std::make_unique<delivery::Relay>(process_.loop(), relay_options(process_.config()),
+                                             lookup_, process_.clock(), process_.log());
+  }
+
+  // The jobs of a qmgr that is gone are nobody's any more. What of them has not reached its final
+  // dot is dropped: the next qmgr hands it out again, and it would be relayed twice.
+  void abandon_jobs() {
+    channel_.reset();
     ++round_;
+    if (relay_->jobs() > 0) relay_ = make_relay();
+  }
+
+  void attach(UniqueFd socket) {
+    abandon_jobs();
     channel_ = std::make_unique<ipc::Channel>(process_.loop(), std::move(socket));
     channel_->start([this](std::uint8_t type, std::string_view payload,
                            UniqueFd fd) { on_frame(type, payload, std::move(fd)); },
                     [this](const Error&) {
-                      channel_.reset();
+                      abandon_jobs();
                       if (draining_) finish();
                     });
     if (draining_) {
@@ -52,7 +62,7 @@ class Delivery {
     auto job = delivery::decode_job(payload, std::move(fd));
     if (type != static_cast<std::uint8_t>(delivery::DeliveryFrame::job) || !job) {
       process_.log().error("qmgr sent a malformed job");
-      channel_.reset();
+      abandon_jobs();
       return;
     }
     relay_->submit(std::move(*job), [this, round = round_](delivery::Outcome outcome) {

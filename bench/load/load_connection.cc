@@ -283,7 +283,7 @@ void LoadConnection::start_message(const BookKey& key) {
   entry_.recipients.clear();
   entry_.refused.clear();
   out_ += "MAIL FROM:<";
-  out_ += run_.options().from;
+  out_ += expand_recipient(run_.options().from, key_.sequence, 0, run_.options().domain_count);
   out_.push_back('>');
   if (size_offered_) fmt::format_to(std::back_inserter(out_), " SIZE={}", key.size);
   out_ += "\r\n";

@@ -129,7 +129,7 @@ std::string_view load_help() {
   --recipients K               recipients a message (1)
   --recipient PATTERN          book%r@d%d.load.test; %n message, %r recipient, %d domain number
   --domain-count D             domains that %d goes through (1)
-  --from ADDRESS               reverse-path (book@load.test); "" for the null one
+  --from PATTERN               reverse-path (book@load.test), with %n and %d; "" for the null one
   --helo NAME                  name in EHLO (load.test)
   --messages-per-connection N  then QUIT and connect anew (0: never)
   --pipelining                 send MAIL, RCPT and DATA together where the server offers it
