@@ -270,9 +270,18 @@ void Dispatcher::let_go_if_drained(std::uint16_t slot) {
 
 std::size_t Dispatcher::flush(const std::string& destination) {
   const SteadyTime now = clock_.steady();
-  const std::size_t count =
-      destination.empty() ? scheduler_.flush(now) : scheduler_.flush(destination, now);
   pump_soon();
+  if (destination.empty()) return scheduler_.flush(now);
+  if (options_.relay_host.empty()) return scheduler_.flush(destination, now);
+  // All mail has one next hop, but the operator means the recipients' domain.
+  std::size_t count = 0;
+  queue_.for_each([&](const queue::QueuedMessage& message) {
+    const auto envelope = mail::decode_envelope(message.envelope.view());
+    const bool wanted = envelope && std::ranges::any_of(envelope->recipients, [&](const auto& one) {
+                          return mail::domain_of(one.address) == destination;
+                        });
+    if (wanted && scheduler_.retry(message.id, now)) ++count;
+  });
   return count;
 }
 
