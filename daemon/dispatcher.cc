@@ -40,7 +40,9 @@ void Dispatcher::configure(const DispatcherOptions& options) {
 
 std::string Dispatcher::destination_of(const mail::Recipient& recipient) const {
   if (!options_.relay_host.empty()) return "relay:" + options_.relay_host;
-  return mail::domain_of(recipient.address);
+  const std::string domain = mail::domain_of(recipient.address);
+  // "postmaster" without a domain (RFC 5321 4.5.1) is ours.
+  return domain.empty() ? options_.hostname : domain;
 }
 
 void Dispatcher::queued(const queue::QueuedMessage& message) {
