@@ -1,0 +1,133 @@
+"""What a run says: a line while it works, a table when it is done."""
+
+import shutil
+import sys
+import threading
+import time
+
+
+def duration(seconds):
+    seconds = int(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60}:{seconds % 60:02} min"
+    return f"{seconds // 3600}:{seconds // 60 % 60:02} h"
+
+
+class Progress:
+    """One line, written over on a terminal and every ten seconds elsewhere."""
+
+    def __init__(self, plans, out=sys.stderr):
+        self.out = out
+        self.wanted = sum(plan.cycles for plan in plans)
+        self.parts = len(plans)
+        self.ended = 0
+        self.done = {}
+        self.acknowledged = {}
+        self.begun = time.monotonic()
+        self.printed = 0.0
+        self.lock = threading.Lock()
+
+    def __call__(self, plan, cycle, acknowledged, queued=None):
+        with self.lock:
+            self.done[plan.name] = cycle
+            self.acknowledged[plan.name] = acknowledged
+            now = time.monotonic()
+            terminal = self.out.isatty()
+            if now - self.printed < (0.2 if terminal else 10):
+                return
+            self.printed = now
+            all_done = sum(self.done.values())
+            left = (self.wanted - all_done) * (now - self.begun) / max(1, all_done)
+            what = f"cycle {cycle}/{plan.cycles}" if queued is None else f"draining {queued}"
+            text = (f"part {min(self.ended + 1, self.parts)}/{self.parts} {plan.name}: {what}; "
+                    f"{sum(self.acknowledged.values())} acknowledged; "
+                    f"{duration(now - self.begun)} gone, about {duration(left)} to go")
+            self._write(text, terminal)
+
+    def _write(self, text, terminal):
+        if terminal:
+            width = shutil.get_terminal_size().columns - 1
+            self.out.write("\r\x1b[K" + text[:width])
+        else:
+            self.out.write(text + "\n")
+        self.out.flush()
+
+    def part_ended(self, result, plan):
+        with self.lock:
+            self.ended += 1
+            if self.out.isatty():
+                self.out.write("\r\x1b[K")
+            self.out.write(f"{plan.name}: {one_line(result)}\n")
+            self.out.flush()
+
+
+def one_line(result):
+    return (f"{result['verdict']}; {result['cycles']} cycles, {result['accepted_messages']} messages "
+            f"acknowledged, {result['lost']} lost, {result['altered']} altered, "
+            f"{duplicates(result)} in {duration(result['seconds'])}")
+
+
+def duplicates(result):
+    allowed = result["duplicates_explained"] + result["dsn_duplicates_explained"]
+    return f"{allowed} duplicates allowed, {unexplained_duplicates(result)} not"
+
+
+def unexplained_duplicates(result):
+    return result["duplicates"] + result["dsn_duplicates"]
+
+
+def other_faults(result):
+    return sum(result[name] for name in ("unexplained", "ghosts", "dsn_ghosts", "dsn_and_arrived"))
+
+
+COLUMNS = (
+    ("backend", lambda r: r["backend"]),
+    ("cut by", lambda r: " ".join(filter(None, (r["mode"], r["file_system"])))),
+    ("cycles", lambda r: r["cycles"]),
+    ("messages", lambda r: r["accepted_messages"]),
+    ("recipients", lambda r: r["accepted"]),
+    ("no answer", lambda r: r["unknown"]),
+    ("DSNs", lambda r: r["dsns"]),
+    ("lost", lambda r: r["lost"]),
+    ("altered", lambda r: r["altered"]),
+    ("dup. allowed", lambda r: r["duplicates_explained"] + r["dsn_duplicates_explained"]),
+    ("at most ms", lambda r: r["widest_window_ms"]),
+    ("dup. not", unexplained_duplicates),
+    ("other", other_faults),
+    ("held", lambda r: r["held"]),
+    ("time", lambda r: duration(r["seconds"])),
+    ("", lambda r: r["verdict"]),
+)
+
+
+def table(results):
+    rows = [[title for title, _ in COLUMNS]]
+    rows += [[str(value(result)) for _, value in COLUMNS] for result in results]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) if i < 2 else cell.rjust(width)
+                 for i, (cell, width) in enumerate(zip(row, widths))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+LEGEND = """\
+messages, recipients: with a 250. no answer: messages whose answer a cut took away; they may arrive.
+dup. allowed: arrived twice, the result of the first not yet durable at a cut (at most so many ms
+before it) or the client had no 250. other: arrived though refused, never sent, or reported failed."""
+
+
+def fault_report(results, most=20):
+    lines = []
+    for result in results:
+        if result["verdict"] == "good":
+            continue
+        lines.append(f"{result['backend']} {result['mode']} {result['file_system']}: FAULTY, seed "
+                     f"{result['seed']}; books, logs and spool: {result.get('evidence', '-')}")
+        lines += ["  " + fault for fault in result["faults"][:most]]
+        if len(result["faults"]) > most:
+            lines.append(f"  and {len(result['faults']) - most} more in faults.txt there")
+    return "\n".join(lines)
