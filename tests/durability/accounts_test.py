@@ -89,6 +89,9 @@ class Verdict(unittest.TestCase):
     def test_reported_failed_and_arrived(self):
         self.sink.append(came(20 * MS, self.KEYS[1], self.REFUSED))
         self.assertEqual(self.verdict(self.client, self.sink)[0], {"dsn_and_arrived": 1})
+        faults, result = self.verdict(self.client, self.sink, [11 * MS])
+        self.assertEqual(faults, {})
+        self.assertEqual(result["dsn_duplicates_explained"], 1)
 
     def test_no_answer_may_arrive_or_not(self):
         self.client[0] = sent(self.KEYS[0], [self.PLAIN], "unknown", "0")

@@ -12,7 +12,7 @@ import subprocess
 from .traffic import REFUSED, notice_address
 
 # Fields of the books, see bench/load/README.md.
-CLIENT_KEY, CLIENT_OUTCOME, CLIENT_STAGE, CLIENT_RECIPIENTS = 1, 4, 5, 8
+CLIENT_TIME, CLIENT_KEY, CLIENT_OUTCOME, CLIENT_RECIPIENTS = 0, 1, 4, 8
 SINK_TIME, SINK_KEY, SINK_VERDICT, SINK_RECIPIENT = 0, 1, 4, 7
 FAULTS = ("lost", "altered", "duplicates", "unexplained", "ghosts", "dsn_duplicates", "dsn_ghosts",
           "dsn_and_arrived")
@@ -32,6 +32,9 @@ class Cuts:
             return None
         return self.times[at] - first
 
+    def between(self, first, second):
+        return self.distance(first, second) is not None
+
     def explain(self, first, second):
         distance = self.distance(first, second)
         return distance is not None and distance <= self.window
@@ -41,7 +44,7 @@ class Books:
     """Both books, read once."""
 
     def __init__(self, folder):
-        self.notices = {}  # the DSN's address: (key, recipient, whether the client got 250)
+        self.notices = {}  # the DSN's address: (key, recipient, time of the 250 or None)
         self.accepted = set()
         self.accepted_messages = 0
         self.arrived = collections.defaultdict(list)
@@ -69,7 +72,8 @@ class Books:
             if accepted:
                 self.accepted.add((fields[CLIENT_KEY], recipient))
             if recipient.startswith(REFUSED):
-                self.notices[notice_address(recipient)] = (fields[CLIENT_KEY], recipient, accepted)
+                self.notices[notice_address(recipient)] = (
+                    fields[CLIENT_KEY], recipient, int(fields[CLIENT_TIME]) if accepted else None)
 
 
 def _judge_notices(books, cuts, result, words):
@@ -89,9 +93,12 @@ def _judge_notices(books, cuts, result, words):
             else:
                 result["dsn_duplicates"] += 1
                 words.append(f"second DSN about {key} {recipient} at {second}, first at {first}")
-        # A 5xx whose result a cut made forgotten may be followed by a 250 once faults are off.
+        # What a batch adds is durable no later than what it removes: a cut may leave the DSN and
+        # forget the failure, and once faults are off the next attempt succeeds.
         for arrival in books.arrived.get((key, recipient), ()):
-            if not cuts.explain(times[0], arrival):
+            if not accepted or cuts.between(accepted, arrival):
+                result["dsn_duplicates_explained"] += 1
+            else:
                 result["dsn_and_arrived"] += 1
                 words.append(f"{key} {recipient} arrived at {arrival}, reported failed at {times[0]}")
     result["dsns"] = len(books.reported)

@@ -1,5 +1,6 @@
 """One part of a run: one backend, one way of being cut off, many times, then the comparison."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -20,6 +21,7 @@ ON_FILE_SYSTEMS = ("cut", "shutdown")
 # The master's pause before it restarts qmgr doubles with each kill: after so many it starts anew.
 QMGR_KILLS_A_START = 4
 LOAD_SECONDS = (0.2, 0.6)
+SOCKETS_PREFIX = "brevdue-durability."
 DRAIN_PATIENCE = 60  # seconds without anything leaving the queue
 
 
@@ -59,45 +61,55 @@ class Part:
 
     def run(self):
         begun = time.monotonic()
-        try:
-            self._prepare()
+        # The last is undone first, and each whatever becomes of the others.
+        with contextlib.ExitStack() as undo:
+            self._prepare(undo)
             result = self._measure()
             result["seconds"] = round(time.monotonic() - begun, 1)
             if result["verdict"] != "good":
                 self._keep_evidence(result)
             return result
-        finally:
-            self._clean_up()
 
     # Set up and take down.
 
-    def _prepare(self):
+    def clear(self):
+        """Ends and unmounts what an earlier run left here that was killed itself."""
+        if not self.folder.exists():
+            return
         clear_left_overs(self.mark)
+        self.storage.remove()
+        link = self.folder / "sockets"
+        if link.is_symlink():
+            target = Path(os.readlink(link))
+            if target.name.startswith(SOCKETS_PREFIX):
+                shutil.rmtree(target, ignore_errors=True)
+
+    def _prepare(self, undo):
+        self.clear()
         if self.folder.exists():
-            self.storage.remove()
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True)
         # The roles run under another account when the run is root's.
         self.folder.chmod(0o755)
-        self.sockets = Path(tempfile.mkdtemp(prefix="brevdue-durability."))
+        # Paths of sockets must be short; the link tells the next run what to clear.
+        self.sockets = Path(tempfile.mkdtemp(prefix=SOCKETS_PREFIX))
         self.sockets.chmod(0o755)
+        (self.folder / "sockets").symlink_to(self.sockets)
+        undo.callback(shutil.rmtree, self.sockets, ignore_errors=True)
+        undo.callback(self.storage.remove)
+        undo.callback(clear_left_overs, self.mark)
         self.storage.prepare()
         self.sink = Sink(self.options.bin / "brevdue-sink", self.folder, self.sockets,
                          self.plan.seed, self.mark)
+        undo.callback(self.sink.end)
         self.server = Brevdue(self.options.brevdue, self.plan.backend, self.storage.spool,
                               self.folder, self.sockets, self.sink.port, self.mark, self.stop)
+        undo.callback(self._end_load)
+        undo.callback(self.server.kill_all)
 
-    def _clean_up(self):
-        if self.server is not None:
-            self.server.kill_all()
+    def _end_load(self):
         if self.load is not None:
-            self.load.stop(server_is_dead=True)
-        if self.sink is not None:
-            self.sink.end()
-        clear_left_overs(self.mark)
-        self.storage.remove()
-        if self.sockets is not None:
-            shutil.rmtree(self.sockets, ignore_errors=True)
+            self._stop_load(server_is_dead=True)
 
     def _keep_evidence(self, result):
         save_spool(self.storage, self.folder / "spool-kept")
@@ -204,8 +216,7 @@ class Part:
 
     def _judge(self, done):
         self.server.kill_all()
-        if self.load is not None:
-            self._stop_load(server_is_dead=True)
+        self._end_load()
         self.sink.settle()
         counts, words = compare(self.options.bin / "brevdue-books", self.folder, self.moments,
                                 self.options.cut_window)
