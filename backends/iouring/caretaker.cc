@@ -86,10 +86,7 @@ void Caretaker::create(const std::atomic<bool>& cancelled) {
     if (*space < options_.segment_size) return pool_.creation_failed();
   }
   const auto made = create_segment(cancelled);
-  if (made || made.error().code == ErrorCode::cancelled) {
-    if (const auto space = device_.free_space()) pool_.set_free_space(*space);
-    return;
-  }
+  if (made || made.error().code == ErrorCode::cancelled) return look_at_free_space();
   if (made.error().code != ErrorCode::storage_full) options_.notice(describe(made.error()));
   pool_.creation_failed();
 }
@@ -119,7 +116,14 @@ void Caretaker::retire(std::uint32_t generation) {
 }
 
 void Caretaker::remove_blank(std::uint32_t number) {
-  if (const auto gone = device_.remove(number); !gone) options_.notice(describe(gone.error()));
+  if (const auto gone = device_.remove(number); !gone)
+    return options_.notice(describe(gone.error()));
+  pool_.space_was_freed();
+  look_at_free_space();
+}
+
+void Caretaker::look_at_free_space() {
+  if (const auto space = device_.free_space()) pool_.set_free_space(*space);
 }
 
 Result<void> Caretaker::checkpoint(const std::atomic<bool>& cancelled) {

@@ -45,6 +45,7 @@ class Caretaker {
   void create(const std::atomic<bool>& cancelled);
   void retire(std::uint32_t generation);
   void remove_blank(std::uint32_t number);
+  void look_at_free_space();
   Result<void> checkpoint(const std::atomic<bool>& cancelled);
   std::vector<Slice> slices(const std::vector<Segment>& closed);
   Result<void> write_states(const std::vector<Segment>& closed, const Slice& slice,

@@ -130,6 +130,7 @@ Result<FileLogDevice::SharedFd> FileLogDevice::descriptor_of(std::uint32_t numbe
 }
 
 Result<void> FileLogDevice::begin_batches(std::string_view) {
+  notice("writing the log with pwritev2, as told");
   return {};
 }
 

@@ -44,11 +44,11 @@ inline constexpr std::uint32_t record_header_size = 52;
 struct LogRecord {
   RecordType type{};
   bool whole = false;  // settlement: replaces everything earlier in the log's order
-  mail::QueueId id;
-  RecordPlace target;  // of all but messages
-  LogOrder order;      // of settlements
-  std::string_view first;
-  std::string_view second;
+  mail::QueueId id{};
+  RecordPlace target{};  // of all but messages
+  LogOrder order{};      // of settlements
+  std::string_view first{};
+  std::string_view second{};
   std::uint32_t first_crc = 0;  // filled in by the writer and the reader
   std::uint32_t second_crc = 0;
 

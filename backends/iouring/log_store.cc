@@ -65,15 +65,18 @@ Result<void> LogStore::start() {
 }
 
 Result<void> LogStore::read_headers(const std::vector<SegmentFile>& files) {
-  AlignedBuffer buffer(segment_header_area);
+  SegmentReader reader(*device_);
   for (const SegmentFile& file : files) {
     pool_.numbers_start_after(file.number);
-    auto size = device_->read(file.number, 0, buffer.bytes(), buffer.size());
-    if (!size && size.error().code != ErrorCode::io_failure) {
-      return propagate(std::move(size.error()));
+    reader.select(file.number, segment_header_area);
+    auto bytes = reader.view(0, segment_header_area);
+    if (!bytes) return propagate(std::move(bytes.error()));
+    const HeaderArea area = decode_header_area(*bytes, file.number);
+    if (reader.unreadable_blocks() > 0 && area.state != HeaderState::used) {
+      return fail(
+          ErrorCode::io_failure,
+          fmt::format("segment {} cannot be read; move it away to go on without it", file.number));
     }
-    const HeaderArea area =
-        size ? decode_header_area(buffer.view().substr(0, *size), file.number) : HeaderArea{};
     if (area.state == HeaderState::unsupported) {
       return fail(ErrorCode::unsupported,
                   fmt::format("segment {} was written by a newer version", file.number));
@@ -176,8 +179,7 @@ void LogStore::submit(queue::Batch batch, queue::BatchDone done) {
 Result<SharedBytes> LogStore::open(mail::QueueId id, const queue::Location& location) {
   const LogLocation at = LogLocation::of(location);
   const auto header = pool_.with_table([&](SegmentTable& table) {
-    const Segment* segment = table.find(at.place.generation);
-    return segment == nullptr ? SegmentHeader{} : segment->header;
+    return table.is_live(at.place) ? table.find(at.place.generation)->header : SegmentHeader{};
   });
   const bool plausible = header.generation != 0 && header.number == at.segment &&
                          at.size >= record_header_size && at.place.offset < header.size &&

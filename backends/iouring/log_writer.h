@@ -41,7 +41,7 @@ class LogWriter {
       : device_(device),
         pool_(pool),
         segment_size_(segment_size),
-        builder_(std::min(segment_size, BatchBuilder::arena_size)) {}
+        builder_(std::clamp(segment_size, segment_size_min, BatchBuilder::arena_size)) {}
 
   // Before run(). `newest` is the segment that the log ended in, if there is any; goes on in it
   // behind a batch that says so, which leaves nothing of what may have been cut off there.

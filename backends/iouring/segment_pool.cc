@@ -37,14 +37,22 @@ void SegmentPool::numbers_start_after(std::uint32_t number) {
   last_number_ = std::max(last_number_, number);
 }
 
+std::uint64_t SegmentPool::left() const {
+  return spares_.size() + creatable_ + table_.reclaimable();
+}
+
+bool SegmentPool::coming() const {
+  return !stop_ && !failed_ && (creatable_ > 0 || !table_.free().empty());
+}
+
 bool SegmentPool::admits(Purpose purpose, std::uint64_t bytes, std::uint32_t remaining) const {
   const std::lock_guard lock(mutex_);
   if (purpose == Purpose::content && below_reserve_) return false;
   const SegmentHeader fresh{.size = limits_.segment_size};
   const std::uint64_t segments =
       bytes <= remaining ? 0 : (bytes + fresh.capacity() - 1) / fresh.capacity();
-  const std::uint64_t left = spares_.size() + creatable_;
-  if (left >= segments + static_cast<unsigned>(purpose)) return true;
+  const std::uint64_t wanted = segments + static_cast<unsigned>(purpose);
+  if (spares_.size() + creatable_ >= wanted || left() >= wanted) return true;
   // The last segment is for checkpoints, but only a part of it will be needed.
   return purpose == Purpose::settlement && segments == 0 &&
          remaining - bytes >= fresh.capacity() / 4;
@@ -53,14 +61,12 @@ bool SegmentPool::admits(Purpose purpose, std::uint64_t bytes, std::uint32_t rem
 Result<std::uint32_t> SegmentPool::take(Purpose purpose, Patience patience) {
   std::unique_lock lock(mutex_);
   caretaker_.notify_one();
-  const auto allowed = [&] {
-    return !spares_.empty() && (spares_.size() + creatable_ > static_cast<unsigned>(purpose));
-  };
+  const auto allowed = [&] { return !spares_.empty() && left() > static_cast<unsigned>(purpose); };
   if (patience == Patience::until_made) {
-    writer_.wait(lock, [&] { return failed_ || allowed() || !creatable(); });
+    writer_.wait(lock, [&] { return failed_ || allowed() || !coming(); });
   }
   if (failed_) return fail(ErrorCode::unavailable, "the log failed earlier");
-  if (!allowed() && creatable()) return fail(ErrorCode::busy, "a segment is being made");
+  if (!allowed() && coming()) return fail(ErrorCode::busy, "a segment is being made");
   if (!allowed()) return fail(ErrorCode::storage_full, "no segment of the log is left");
   const std::uint32_t number = spares_.back();
   spares_.pop_back();
@@ -71,10 +77,9 @@ Result<std::uint32_t> SegmentPool::take(Purpose purpose, Patience patience) {
 std::uint64_t SegmentPool::room(std::uint32_t remaining) const {
   const std::lock_guard lock(mutex_);
   constexpr std::uint64_t kept = static_cast<unsigned>(Purpose::content);
-  const std::uint64_t left = spares_.size() + creatable_;
-  if (failed_ || below_reserve_ || left < kept) return 0;
+  if (failed_ || below_reserve_ || left() < kept) return 0;
   const SegmentHeader fresh{.size = limits_.segment_size};
-  return remaining + (left - kept) * fresh.capacity();
+  return remaining + (left() - kept) * fresh.capacity();
 }
 
 void SegmentPool::set_free_space(std::uint64_t bytes) {
@@ -146,6 +151,11 @@ void SegmentPool::creation_failed() {
   creation_failed_ = true;
   creatable_ = 0;
   writer_.notify_all();
+}
+
+void SegmentPool::space_was_freed() {
+  const std::lock_guard lock(mutex_);
+  creation_failed_ = false;
 }
 
 void SegmentPool::retired(std::uint32_t generation, std::optional<std::uint32_t> blank_number) {

@@ -69,6 +69,8 @@ class SegmentPool {
   Chores wait_for_chores();
   void segment_created(std::uint32_t number);
   void creation_failed();
+  // Segments were given back: a failed creation is worth another attempt.
+  void space_was_freed();
   // The segment of this generation is durably blank or removed.
   void retired(std::uint32_t generation, std::optional<std::uint32_t> blank_number);
   void checkpoint_done(std::uint32_t through);
@@ -83,7 +85,9 @@ class SegmentPool {
   void stop();
 
  private:
-  bool creatable() const { return creatable_ > 0 && !stop_ && !failed_; }
+  // Segments that are there or will be without anything more being discarded.
+  std::uint64_t left() const;
+  bool coming() const;  // the caretaker is about to add one
   bool checkpoint_due() const;
   Chores chores();
 

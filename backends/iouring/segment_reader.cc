@@ -8,6 +8,8 @@
 namespace brevdue::backends {
 
 static constexpr std::uint32_t read_size = 1u << 20;
+// With more than this it is not a bad spot but a disk that does not answer.
+static constexpr std::uint32_t unreadable_max = 16;
 
 void SegmentReader::select(std::uint32_t number, std::uint32_t size) {
   number_ = number;
@@ -62,6 +64,7 @@ Result<std::size_t> SegmentReader::read_around_bad_blocks(std::uint32_t offset, 
     const std::size_t piece = std::min<std::size_t>(log_block, size - done);
     auto got = device_.read(number_, offset + done, to + done, piece);
     if (!got && got.error().code != ErrorCode::io_failure) return got;
+    if (!got && unreadable_ == unreadable_max) return got;
     if (!got) {
       std::memset(to + done, 0, piece);
       ++unreadable_;

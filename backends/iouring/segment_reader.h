@@ -1,7 +1,8 @@
 // Reads a segment front to back in large direct reads.
 //
-// A block that the device cannot read comes out as zeros and is counted: the checksums above then
-// tell what was lost. One thread; a view lives until the next call.
+// A block that the device cannot read comes out as zeros and is counted, the checksums above then
+// tell what was lost; after many such blocks in one segment it is an io_failure. One thread; a view
+// lives until the next call.
 #pragma once
 
 #include <atomic>

@@ -36,23 +36,36 @@ void SegmentTable::note_settlement(Generation holder, Generation target) {
   if (Segment* segment = find(holder)) segment->settlements_of.insert(target);
 }
 
-// The segment itself does not count: it goes with its records.
-bool SegmentTable::speaks_of_the_living(const std::set<Generation>& targets) const {
-  return std::ranges::any_of(targets,
-                             [&](Generation target) { return segments_.contains(target); });
+// What it says about itself goes with it.
+template <class Gone>
+bool SegmentTable::is_free(const Segment& segment, Gone gone) const {
+  if (!segment.closed || segment.kept || segment.live.size() > 0) return false;
+  const auto does_not_matter = [&](Generation target) {
+    return target == segment.header.generation || !segments_.contains(target) || gone(target);
+  };
+  return std::ranges::all_of(segment.tombstones_of, does_not_matter) &&
+         std::ranges::all_of(segment.settlements_of, does_not_matter);
 }
 
 std::vector<SegmentTable::Generation> SegmentTable::free() const {
   std::vector<Generation> found;
   if (!scanned_) return found;
   for (const auto& [generation, segment] : segments_) {
-    if (!segment.closed || segment.kept || segment.live.size() > 0) continue;
-    auto others = segment.tombstones_of;
-    others.insert(segment.settlements_of.begin(), segment.settlements_of.end());
-    others.erase(generation);
-    if (!speaks_of_the_living(others)) found.push_back(generation);
+    if (is_free(segment, [](Generation) { return false; })) found.push_back(generation);
   }
   return found;
+}
+
+// Segments speak of older ones only: one pass from the oldest is enough.
+std::size_t SegmentTable::reclaimable() const {
+  std::set<Generation> gone;
+  if (!scanned_) return 0;
+  for (const auto& [generation, segment] : segments_) {
+    if (is_free(segment, [&](Generation target) { return gone.contains(target); })) {
+      gone.insert(generation);
+    }
+  }
+  return gone.size();
 }
 
 void SegmentTable::remove(Generation generation) {
@@ -64,7 +77,7 @@ std::size_t SegmentTable::pinned() const {
   const auto empty = static_cast<std::size_t>(std::ranges::count_if(segments_, [](const auto& at) {
     return at.second.closed && !at.second.kept && at.second.live.size() == 0;
   }));
-  return empty - free().size();
+  return empty - reclaimable();
 }
 
 std::size_t SegmentTable::occupied() const {

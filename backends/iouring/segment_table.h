@@ -48,8 +48,10 @@ class SegmentTable {
   void set_scanned() { scanned_ = true; }
   bool scanned() const { return scanned_; }
 
-  // Generations that may be given up, oldest first.
+  // Generations that may be given up now, oldest first.
   std::vector<Generation> free() const;
+  // How many can be given up one after the other.
+  std::size_t reclaimable() const;
   // The segment is gone from the disk, or durably blank.
   void remove(Generation generation);
 
@@ -62,7 +64,9 @@ class SegmentTable {
   void forget_records(Generation through);
 
  private:
-  bool speaks_of_the_living(const std::set<Generation>& targets) const;
+  // Whether the segment is free once those for which `gone` says so are gone.
+  template <class Gone>
+  bool is_free(const Segment& segment, Gone gone) const;
 
   std::map<Generation, Segment> segments_;
   bool scanned_ = false;

@@ -97,10 +97,9 @@ bool LogModel::step(queue::Store& store) {
       touched.insert(id);
       continue;
     }
-    auto at = messages_.lower_bound(mail::QueueId(
-        messages_.begin()->first.value() +
-        random_() % (messages_.rbegin()->first.value() - messages_.begin()->first.value() + 1)));
-    if (at == messages_.end() || !touched.insert(at->first).second) continue;
+    const auto at =
+        std::next(messages_.begin(), static_cast<std::ptrdiff_t>(random_() % messages_.size()));
+    if (!touched.insert(at->first).second) continue;
     if (kind < 8 && !at->second.keep) {
       batch.push_back(queue::Discard{at->first, at->second.location});
     } else {

@@ -1,0 +1,263 @@
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "core/crc32c.h"
+#include "tests/iouring/log_model.h"
+
+namespace brevdue::tests {
+
+namespace {
+constexpr std::uint32_t segment_size = 64 * 1024;
+
+backends::LogStoreOptions small_log(bool read_only) {
+  backends::LogStoreOptions options;
+  options.segment_size = segment_size;
+  options.read_only = read_only;
+  return options;
+}
+
+mail::Settlement deferral(std::uint32_t sequence) {
+  mail::Settlement settlement;
+  settlement.sequence = sequence;
+  settlement.attempts = sequence;
+  settlement.results = {{0, mail::RecipientStatus::deferred, "451 4.4.1 later"}};
+  return settlement;
+}
+
+// A log of four segments with messages, settlements and tombstones; its last batch is empty, so
+// that nothing can be cut off its end unnoticed.
+class LogDamage : public testing::Test {
+ protected:
+  static constexpr std::size_t per_batch = 3;
+
+  void SetUp() override {
+    std::vector<std::pair<mail::QueueId, queue::Location>> known;
+    {
+      backends::LogStore store(small_log(false), disk_.device());
+      ASSERT_TRUE(store.start());
+      std::uint64_t number = 0;
+      for (int batch = 0; batch < 14; ++batch) {
+        queue::Batch mutations;
+        for (std::size_t i = 0; i < per_batch; ++i) {
+          const mail::QueueId id(++number);
+          sizes_[id] = number % 5 == 0 ? 9000 : number * 71 % 1500;
+          mutations.push_back(queue::Enqueue{id, envelope_of(id), content_of(id, sizes_[id])});
+        }
+        if (known.size() > 8) {
+          mutations.push_back(queue::Settle{known[1].first, known[1].second, deferral(1)});
+          mutations.push_back(queue::Discard{known[0].first, known[0].second});
+          known.erase(known.begin());
+        }
+        const auto results = commit(store, mutations);
+        for (std::size_t i = 0; i < per_batch; ++i) {
+          ASSERT_TRUE(results[i]);
+          known.emplace_back(std::get<queue::Enqueue>(mutations[i]).id, *results[i]);
+        }
+      }
+    }
+    {
+      backends::LogStore store(small_log(false), disk_.device());
+      ASSERT_TRUE(store.start());
+    }
+    std::string complaint;
+    clean_ = recover(complaint, true);
+    ASSERT_EQ(complaint, "");
+    ASSERT_EQ(clean_.messages.size(), known.size());
+    ASSERT_TRUE(clean_.damage.empty());
+    whole_ = disk_.segments();
+  }
+
+  // Whatever is reported must be right, also its content or that it is damaged.
+  Recovered recover(std::string& complaint, bool read_only) {
+    backends::LogStore store(small_log(read_only), disk_.device());
+    Recovered recovered;
+    if (const auto started = store.start(); !started) {
+      complaint = "start: " + describe(started.error());
+      return recovered;
+    }
+    if (const auto done = store.recover(recovered); !done) complaint = describe(done.error());
+    if (recovered.twice > 0) complaint = "reported twice";
+    for (const auto& [id, message] : recovered.messages) {
+      if (!sizes_.contains(id)) {
+        complaint = "a message that never was";
+      } else if (message.envelope.view() != envelope_of(id).view()) {
+        complaint = "another envelope";
+      } else if (message.state.sequence > 1) {
+        complaint = "another state";
+      } else if (const auto content = store.open(id, message.location)) {
+        if (content->view() != content_of(id, sizes_[id]).view()) complaint = "another content";
+      } else if (content.error().code != ErrorCode::corrupt) {
+        complaint = "open: " + describe(content.error());
+      }
+    }
+    return recovered;
+  }
+
+  void expect_clean_or_reported(const Recovered& recovered, const std::string& where,
+                                std::size_t lost_max) {
+    std::size_t missing = 0;
+    for (const auto& [id, message] : clean_.messages) {
+      const auto at = recovered.messages.find(id);
+      missing += at == recovered.messages.end() ? 1 : 0;
+      if (recovered.damage.empty() && at != recovered.messages.end()) {
+        EXPECT_EQ(at->second.state, message.state) << where;
+      }
+    }
+    EXPECT_LE(missing, lost_max) << where;
+    if (recovered.damage.empty()) {
+      EXPECT_EQ(missing, 0u) << where;
+      EXPECT_EQ(recovered.messages.size(), clean_.messages.size()) << where;
+    }
+  }
+
+  SimulatedDisk disk_{1};
+  std::map<mail::QueueId, std::size_t> sizes_;
+  Recovered clean_;
+  std::map<std::uint32_t, std::string> whole_;
+};
+}  // namespace
+
+TEST_F(LogDamage, FlipsEverywhere) {
+  unsigned cases = 0;
+  unsigned reported = 0;
+  for (const auto& [number, bytes] : whole_) {
+    for (std::size_t at = 0; at < bytes.size(); at += at % 4096 < 140 ? 1 : 29) {
+      // What is blank is covered by a few.
+      if (bytes[at] == 0 && at % 512 > 3) continue;
+      disk_.segments()[number][at] = static_cast<char>(bytes[at] ^ (1 << at % 8));
+      std::string complaint;
+      const Recovered recovered = recover(complaint, true);
+      const std::string where = std::to_string(number) + " at " + std::to_string(at);
+      ASSERT_EQ(complaint, "") << where;
+      expect_clean_or_reported(recovered, where, per_batch);
+      disk_.segments()[number][at] = bytes[at];
+      ++cases;
+      reported += recovered.damage.empty() ? 0 : 1;
+    }
+  }
+  std::printf("%u flips, %u reported\n", cases, reported);
+  EXPECT_GT(reported, 100u);
+}
+
+TEST_F(LogDamage, BlocksOfZerosAndOfNoise) {
+  std::mt19937_64 random(5);
+  for (const auto& [number, bytes] : whole_) {
+    for (std::size_t at = 0; at < bytes.size(); at += 4096) {
+      // Both copies of a header gone at once are another matter, below.
+      for (const bool noise : {false, true}) {
+        std::string block(4096, '\0');
+        if (noise) {
+          for (char& byte : block) byte = static_cast<char>(random());
+        }
+        disk_.segments()[number].replace(at, block.size(), block);
+        std::string complaint;
+        const Recovered recovered = recover(complaint, true);
+        const std::string where = std::to_string(number) + " at " + std::to_string(at);
+        ASSERT_EQ(complaint, "") << where;
+        expect_clean_or_reported(recovered, where, per_batch);
+        disk_.segments()[number] = bytes;
+      }
+    }
+  }
+}
+
+TEST_F(LogDamage, CutAnywhere) {
+  for (const auto& [number, bytes] : whole_) {
+    for (std::size_t size = 0; size < bytes.size(); size += size % 8192 == 0 ? 700 : 3396) {
+      disk_.segments()[number].resize(size);
+      std::string complaint;
+      const Recovered recovered = recover(complaint, true);
+      ASSERT_EQ(complaint, "") << number << " cut to " << size;
+      expect_clean_or_reported(recovered, "cut to " + std::to_string(size), 45);
+      disk_.segments()[number] = bytes;
+    }
+  }
+}
+
+// Damage is copied to the quarantine, the rest is used, and the log goes on.
+TEST_F(LogDamage, TheLogGoesOnBesideTheDamage) {
+  for (const auto& [number, bytes] : whole_) {
+    for (const std::size_t at : {100u, 8192u + 20, 8192u + 100, 20'000u, 61'440u + 10}) {
+      disk_.segments() = whole_;
+      disk_.quarantine().clear();
+      disk_.segments()[number][at] = static_cast<char>(bytes[at] ^ 0x20);
+      if (at == 100) disk_.segments()[number].resize(30'000);
+      std::string complaint;
+      const Recovered first = recover(complaint, false);
+      ASSERT_EQ(complaint, "");
+      std::size_t copies = 0;
+      for (const auto& damage : first.damage) {
+        const bool only_told = damage.why.starts_with("cut from");
+        copies += only_told || disk_.quarantine().contains(damage.where) ? 1 : 0;
+      }
+      EXPECT_EQ(copies, first.damage.size());
+      const mail::QueueId id(1000);
+      sizes_[id] = 500;
+      {
+        backends::LogStore store(small_log(false), disk_.device());
+        ASSERT_TRUE(store.start());
+        Recovered again;
+        ASSERT_TRUE(store.recover(again));
+        EXPECT_EQ(again.messages.size(), first.messages.size());
+        ASSERT_TRUE(commit(store, {queue::Enqueue{id, envelope_of(id), content_of(id, 500)}})[0]);
+      }
+      const Recovered last = recover(complaint, false);
+      ASSERT_EQ(complaint, "");
+      EXPECT_EQ(last.messages.size(), first.messages.size() + 1);
+      EXPECT_TRUE(last.messages.contains(id));
+    }
+  }
+}
+
+TEST_F(LogDamage, ASegmentWithoutHeadersIsSetAside) {
+  const auto number = whole_.begin()->first;
+  disk_.segments()[number][4] ^= 1;
+  disk_.segments()[number][4096 + 30] ^= 1;
+  std::string complaint;
+  const Recovered recovered = recover(complaint, false);
+  EXPECT_EQ(complaint, "");
+  ASSERT_EQ(recovered.damage.size(), 1u);
+  EXPECT_EQ(disk_.quarantine().at(recovered.damage[0].where).size(), segment_size);
+  EXPECT_FALSE(disk_.segments().contains(number));
+  EXPECT_GT(recovered.messages.size(), 0u);
+}
+
+TEST_F(LogDamage, ANewerVersionIsRefused) {
+  const auto number = whole_.begin()->first;
+  backends::SegmentHeader header;
+  header.number = number;
+  header.size = segment_size;
+  header.generation = 50;
+  std::string area = backends::encode(header);
+  area[4] = 2;  // the version; the checksum is made to match below
+  std::string raw = area.substr(0, 44);
+  const std::uint32_t crc = crc32c(raw);
+  for (const std::size_t copy : {0u, 4096u}) {
+    area[copy + 4] = 2;
+    std::memcpy(area.data() + copy + 44, &crc, sizeof crc);
+  }
+  disk_.segments()[number].replace(0, area.size(), area);
+  backends::LogStore store(small_log(false), disk_.device());
+  const auto started = store.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, ErrorCode::unsupported);
+}
+
+TEST_F(LogDamage, ABlockThatCannotBeReadCostsItsBatchOnly) {
+  for (const auto& [number, bytes] : whole_) {
+    if (bytes.substr(8192, 4) != "BRVB") continue;
+    for (std::size_t at = 8192; at < 40'960; at += 4096) {
+      SimulatedDisk disk(3);
+      disk.segments() = whole_;
+      disk.make_unreadable(number, at);
+      backends::LogStore store(small_log(false), disk.device());
+      ASSERT_TRUE(store.start());
+      Recovered recovered;
+      ASSERT_TRUE(store.recover(recovered));
+      expect_clean_or_reported(recovered, "bad block", per_batch);
+    }
+  }
+}
+
+}  // namespace brevdue::tests
