@@ -1,6 +1,7 @@
 #include "daemon/control_server.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,7 @@ namespace {
 constexpr std::size_t sessions_max = 64;
 constexpr std::size_t slice = 256;
 constexpr std::size_t content_piece = 64 * 1024;
+constexpr std::chrono::milliseconds recovery_poll{20};
 
 bool may_ask(int socket) {
   ucred peer{};
@@ -65,6 +67,17 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
       return end();
     asked_ = true;
     request_ = std::move(*request);
+    begin();
+  }
+
+  // Until recovery has ended the index lacks what is on the disk: an answer would be wrong.
+  void begin() {
+    if (server_.queue_.recovering()) {
+      server_.events_.run_after(recovery_poll, [self = shared_from_this()] {
+        if (self->channel_.is_open()) self->begin();
+      });
+      return;
+    }
     if (request_.verb == ControlVerb::flush) {
       matched_ = server_.dispatcher_.flush(request_.destination);
       return finish();

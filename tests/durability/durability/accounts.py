@@ -86,15 +86,16 @@ def _judge_notices(books, cuts, result, words):
             continue
         key, recipient, accepted = known
         elsewhere.append(f"{key} {recipient}")
+        # What a batch adds is durable no later than what it removes: a cut may leave the DSN and
+        # forget the failure. The next attempt then makes a second DSN or, once faults are off,
+        # succeeds. When the failure happened is in no book: the cut comes after the message.
         times.sort()
         for first, second in zip(times, times[1:]):
-            if not accepted or cuts.explain(first, second):
+            if not accepted or cuts.between(accepted, second):
                 result["dsn_duplicates_explained"] += 1
             else:
                 result["dsn_duplicates"] += 1
                 words.append(f"second DSN about {key} {recipient} at {second}, first at {first}")
-        # What a batch adds is durable no later than what it removes: a cut may leave the DSN and
-        # forget the failure, and once faults are off the next attempt succeeds.
         for arrival in books.arrived.get((key, recipient), ()):
             if not accepted or cuts.between(accepted, arrival):
                 result["dsn_duplicates_explained"] += 1

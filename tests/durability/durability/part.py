@@ -194,7 +194,6 @@ class Part:
         """Faults off, until nothing is queued and all is in the book."""
         self.sink.ask("faults off")
         self.server.start()
-        self.server.wait_recovered()
         fewest, since = None, time.monotonic()
         while True:
             self.server.queue("flush")

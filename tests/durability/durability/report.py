@@ -117,7 +117,7 @@ def table(results):
 LEGEND = """\
 messages, recipients: with a 250. no answer: messages whose answer a cut took away; they may arrive.
 dup. allowed: arrived twice, the result of the first not yet durable at a cut (at most so many ms
-before it) or the client had no 250. other: arrived though refused, never sent, or reported failed."""
+before it), the client had no 250, or a DSN whose failure a cut made forgotten. other: arrived though refused, never sent, or reported failed."""
 
 
 def fault_report(results, most=20):

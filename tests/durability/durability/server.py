@@ -104,10 +104,6 @@ address = "127.0.0.1:0"
                  if "warning" in line or "error" in line or "brevdue:" in line]
         return "\n".join("    " + line[:300] for line in lines[-count:])
 
-    def wait_recovered(self):
-        """Before that, `queue list` does not show all."""
-        self._until(lambda: RECOVERED.search(self._new_log()), "recovery")
-
     def _until(self, condition, what):
         try:
             return self.stop_asked.until(condition, START_PATIENCE, what, 0.01)
