@@ -2,11 +2,13 @@
 // of what LMDB uses: a commit into blocks that exist needs no journal commit of the file system.
 //
 // One environment a process; the writing calls belong to one thread. LMDB's own traps, and what is
-// done about them: it reports a full disk as EIO and goes on after a failed sync, so room is asked
-// for before content is taken and the owner gives the environment up at the first failed commit; it
-// lets a second process open the same map, so the spool's lock keeps others out.
+// done about them: a full disk is a failed commit to it, and it goes on after a failed sync, so
+// every transaction is admitted first and the owner gives the environment up at the first failure;
+// it reads past the end of a file that was cut short, so such a file is refused; it lets a second
+// process open the same map, so the spool's lock keeps others out.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -18,6 +20,13 @@
 
 namespace brevdue::backends {
 
+#ifdef BREVDUE_MUTANT_LMDB_NO_SYNC
+inline constexpr bool lmdb_syncs = false;
+#else
+inline constexpr bool lmdb_syncs = true;
+#endif
+
+// MDB_MAP_FULL is storage_full without an errno: the transaction is gone, the environment is well.
 std::unexpected<Error> fail_lmdb(int code, const std::string& context);
 
 // Ends a transaction that was not committed.
@@ -34,7 +43,15 @@ struct EnvironmentOptions {
   std::string path;
   std::uint64_t map_size;
   std::uint64_t growth_step;
+  // Bytes of the file system that growth leaves free; UINT64_MAX: no content is taken at all.
+  std::uint64_t reserve = 0;
   bool read_only = false;
+};
+
+// What a transaction may take behind the end of what LMDB uses, if no freed page fits.
+struct Demand {
+  std::uint64_t content = 0;  // bytes of envelopes and contents, 0 if none is added
+  std::size_t mutations = 0;
 };
 
 class LmdbEnvironment {
@@ -51,25 +68,47 @@ class LmdbEnvironment {
   // Consumes the transaction. After an error the environment must be given up.
   Result<void> commit(Transaction transaction);
 
-  // Makes sure that `bytes` more fit into blocks that are written; storage_full if they do not.
-  Result<void> make_room(std::uint64_t bytes);
-  // What still fits, on the disk and in the map, `reserve` taken off.
-  std::uint64_t room(std::uint64_t reserve);
+  // Before each write transaction: makes the file long enough for the worst case, written with
+  // zeros where the disk has room for that. storage_full if content does not fit; without content
+  // nothing is refused. Any other error is a failed write or sync.
+  Result<void> admit(const Demand& demand);
+  // Bytes of content that would be admitted now; an estimate.
+  std::uint64_t room() const;
+
+  // Pages freed by or after this transaction cannot be used again until unpin(). Any thread.
+  void pin(std::uint64_t transaction_id) { pinned_from_ = transaction_id; }
+  void unpin() { pinned_from_ = UINT64_MAX; }
 
   MDB_dbi envelopes = 0;    // id (native integer) → checked envelope
   MDB_dbi contents = 0;     // id (native integer) → checked content
   MDB_dbi settlements = 0;  // id and sequence (big-endian) → checked settlement
 
  private:
+  // How much lies behind the end of what LMDB uses.
+  struct Space {
+    std::uint64_t end;       // bytes that LMDB uses
+    std::uint64_t map;       // bytes of the map behind it
+    std::uint64_t written;   // bytes of the file behind it, blocks that exist
+    std::uint64_t disk;      // free bytes of the file system
+    std::uint64_t growable;  // those of them that are not reserved
+  };
+
   Result<void> open_databases();
-  std::uint64_t used() const;
+  Result<void> check_length() const;
+  Space space() const;
+  std::uint64_t kept_for_settlements() const;
+  bool fits_in_freed_pages(const Space& space, std::uint64_t needed) const;
+  Result<void> grow(const Space& space, std::uint64_t needed);
+  Result<void> lengthen(std::uint64_t size);
   std::uint64_t free_pages() const;
 
   EnvironmentOptions options_;
   MDB_env* environment_ = nullptr;
   UniqueFd file_;
-  std::uint64_t written_ = 0;  // bytes of the file that exist on the disk
+  std::uint64_t size_ = 0;     // of the file
+  std::uint64_t written_ = 0;  // bytes of it whose blocks exist on the disk
   std::uint64_t page_size_ = 4096;
+  std::atomic<std::uint64_t> pinned_from_{UINT64_MAX};
 };
 
 }  // namespace brevdue::backends

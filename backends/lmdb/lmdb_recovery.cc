@@ -27,6 +27,7 @@ Result<void> LmdbStore::recover(queue::RecoverySink& sink) {
   auto result = walk(sink);
   // The snapshot keeps every page that was freed since from being used again.
   snapshot_.reset();
+  environment_.unpin();
   // Under the lock: the destructor may go on as soon as it is given back.
   const std::lock_guard lock(mutex_);
   recovering_ = false;
@@ -49,7 +50,7 @@ Result<void> LmdbStore::walk(queue::RecoverySink& sink) {
       sink.quarantined({"lmdb envelopes", "a key that is no queue id"});
       continue;
     }
-    const auto envelope = checked_value(value.mv_data, value.mv_size);
+    const auto envelope = checked_value(ValueKind::envelope, key, value);
     const auto decoded =
         envelope ? mail::decode_envelope(*envelope) : fail(ErrorCode::corrupt, "damaged envelope");
     if (!decoded || decoded->id != *id) {
@@ -73,7 +74,7 @@ Result<mail::DeliveryState> LmdbStore::state_of(MDB_cursor* settlements, mail::Q
   int code = mdb_cursor_get(settlements, &key, &value, MDB_SET_RANGE);
   for (; code == 0 && id_of_settlement(key) == id;
        code = mdb_cursor_get(settlements, &key, &value, MDB_NEXT)) {
-    const auto payload = checked_value(value.mv_data, value.mv_size);
+    const auto payload = checked_value(ValueKind::settlement, key, value);
     const auto settlement = payload ? mail::decode_settlement(*payload)
                                     : fail(ErrorCode::corrupt, "damaged settlement");
     if (settlement) {

@@ -5,12 +5,30 @@
 #include <fmt/format.h>
 
 #include "backends/lmdb/lmdb_key.h"
-#include "backends/lmdb/lmdb_value.h"
 
 namespace brevdue::backends {
 
 using queue::BatchResults;
 using queue::Location;
+
+namespace {
+// Full without an errno: known before anything was written. ENOSPC from a write is a failed write.
+bool is_full(const Error& error) {
+  return error.code == ErrorCode::storage_full && error.os_error == 0;
+}
+
+Demand demand_of(const queue::Batch& batch, bool with_content) {
+  // Headers and the rest of the last page, of the envelope and of the content.
+  constexpr std::uint64_t waste = 2 * 4096;
+  Demand demand{0, batch.size()};
+  for (const queue::Mutation& mutation : batch) {
+    const auto* enqueue = std::get_if<queue::Enqueue>(&mutation);
+    if (enqueue == nullptr || !with_content) continue;
+    demand.content += enqueue->envelope.size() + enqueue->content.size() + waste;
+  }
+  return demand;
+}
+}  // namespace
 
 LmdbStore::~LmdbStore() {
   cancelled_ = true;
@@ -25,9 +43,9 @@ LmdbStore::~LmdbStore() {
 }
 
 Result<void> LmdbStore::start() {
-#ifdef BREVDUE_MUTANT_LMDB_NO_SYNC
-  options_.notice("THIS BUILD DOES NOT SYNC: lmdb loses mail, for tests only");
-#endif
+  if constexpr (!lmdb_syncs) {
+    options_.notice("THIS BUILD DOES NOT SYNC: lmdb loses mail, for tests only");
+  }
   std::promise<Result<void>> opened;
   writer_ = std::thread([this, &opened] {
     work([&opened](Result<void> result) { opened.set_value(std::move(result)); });
@@ -37,12 +55,13 @@ Result<void> LmdbStore::start() {
 
 Result<void> LmdbStore::open_environment() {
   const EnvironmentOptions options{options_.path, options_.map_size, options_.growth_step,
-                                   options_.read_only};
+                                   options_.reserve, options_.read_only};
   if (auto done = environment_.open(options); !done) return done;
   auto snapshot = environment_.begin_read();
   if (!snapshot) return propagate(std::move(snapshot.error()));
   snapshot_ = std::move(*snapshot);
-  room_ = options_.read_only ? 0 : environment_.room(options_.reserve);
+  environment_.pin(mdb_txn_id(snapshot_.get()));
+  room_ = environment_.room();
   return {};
 }
 
@@ -76,35 +95,25 @@ void LmdbStore::submit(queue::Batch batch, queue::BatchDone done) {
 
 BatchResults LmdbStore::commit(const queue::Batch& batch) {
   if (failed_) return BatchResults(batch.size(), fail(ErrorCode::unavailable, "lmdb"));
-  auto results = write(batch, !refuses(batch));
-  if (!results && results.error().code == ErrorCode::storage_full) {
-    // The transaction is gone; what frees room must go through all the same.
-    results = write(batch, false);
+  auto results = write(batch, true);
+  // The transaction is gone; what frees room must go through all the same.
+  if (!results && is_full(results.error())) results = write(batch, false);
+  if (!results && is_full(results.error())) {
+    return BatchResults(batch.size(), std::unexpected(results.error()));
   }
   if (!results) {
     failed_ = true;
     const Error error{ErrorCode::io_failure, results.error().os_error, results.error().context};
     return BatchResults(batch.size(), std::unexpected(error));
   }
-  room_ = environment_.room(options_.reserve);
+  room_ = environment_.room();
   return std::move(*results);
 }
 
-// True if the contents of the batch do not fit any more.
-bool LmdbStore::refuses(const queue::Batch& batch) {
-  std::uint64_t bytes = 0;
-  for (const queue::Mutation& mutation : batch) {
-    const auto* enqueue = std::get_if<queue::Enqueue>(&mutation);
-    if (enqueue != nullptr) bytes += enqueue->envelope.size() + enqueue->content.size() + 2 * 4096;
-  }
-  if (bytes == 0) return false;
-  if (bytes > room_) return true;
-  // Pages of the trees that a batch rewrites.
-  const std::uint64_t trees = 64 * 4096 + batch.size() * 4096;
-  return !environment_.make_room(bytes + trees) && room_ < 2 * bytes;
-}
-
 Result<BatchResults> LmdbStore::write(const queue::Batch& batch, bool with_content) {
+  if (auto admitted = environment_.admit(demand_of(batch, with_content)); !admitted) {
+    return propagate(std::move(admitted.error()));
+  }
   auto transaction = environment_.begin_write();
   if (!transaction) return propagate(std::move(transaction.error()));
   BatchResults results;
@@ -125,13 +134,15 @@ Result<BatchResults> LmdbStore::write(const queue::Batch& batch, bool with_conte
     results.emplace_back(location_of(id));
   }
   if (auto done = environment_.commit(std::move(*transaction)); !done) {
-    return fail(ErrorCode::io_failure, describe(done.error()));
+    return propagate(std::move(done.error()));
   }
   return results;
 }
 
-Result<void> LmdbStore::put_by_id(MDB_txn* transaction, MDB_dbi database, mail::QueueId id,
+Result<void> LmdbStore::put_by_id(MDB_txn* transaction, ValueKind kind, mail::QueueId id,
                                   std::string_view payload) {
+  const bool is_content = kind == ValueKind::content;
+  const MDB_dbi database = is_content ? environment_.contents : environment_.envelopes;
   MDB_cursor* raw = nullptr;
   if (const int code = mdb_cursor_open(transaction, database, &raw); code != 0) {
     return fail_lmdb(code, "put " + id.text());
@@ -148,14 +159,15 @@ Result<void> LmdbStore::put_by_id(MDB_txn* transaction, MDB_dbi database, mail::
   const unsigned flags = MDB_RESERVE | (ascends ? MDB_APPEND : MDB_NOOVERWRITE);
   const int code = mdb_cursor_put(raw, key.value(), &value, flags);
   if (code != 0) return fail_lmdb(code, "put " + id.text());
-  fill_value(value.mv_data, payload);
+  fill_value(value.mv_data, kind, *key.value(), payload);
   return {};
 }
 
+// Content has a value also if it is empty: one that is missing is damage.
 Result<void> LmdbStore::apply(MDB_txn* transaction, const queue::Enqueue& enqueue) {
-  auto done = put_by_id(transaction, environment_.envelopes, enqueue.id, enqueue.envelope.view());
-  if (!done || enqueue.content.empty()) return done;
-  return put_by_id(transaction, environment_.contents, enqueue.id, enqueue.content.view());
+  auto done = put_by_id(transaction, ValueKind::envelope, enqueue.id, enqueue.envelope.view());
+  if (!done) return done;
+  return put_by_id(transaction, ValueKind::content, enqueue.id, enqueue.content.view());
 }
 
 Result<void> LmdbStore::apply(MDB_txn* transaction, const queue::Settle& settle) {
@@ -178,7 +190,7 @@ Result<void> LmdbStore::apply(MDB_txn* transaction, const queue::Settle& settle)
   MDB_val value{value_header + payload.size(), nullptr};
   code = mdb_cursor_put(raw, key.value(), &value, MDB_RESERVE);
   if (code != 0) return fail_lmdb(code, "settle " + settle.id.text());
-  fill_value(value.mv_data, payload);
+  fill_value(value.mv_data, ValueKind::settlement, *key.value(), payload);
   return {};
 }
 
@@ -218,9 +230,9 @@ Result<SharedBytes> LmdbStore::open(mail::QueueId id, const Location& location) 
   int code = mdb_get(transaction->get(), environment_.envelopes, key.value(), &value);
   if (code != 0) return fail_lmdb(code, "open " + id.text());
   code = mdb_get(transaction->get(), environment_.contents, key.value(), &value);
-  if (code == MDB_NOTFOUND) return SharedBytes();
+  if (code == MDB_NOTFOUND) return fail(ErrorCode::corrupt, "lmdb: no content of " + id.text());
   if (code != 0) return fail_lmdb(code, "open " + id.text());
-  const auto content = checked_value(value.mv_data, value.mv_size);
+  const auto content = checked_value(ValueKind::content, *key.value(), value);
   if (!content) return fail(ErrorCode::corrupt, "lmdb: damaged content of " + id.text());
   return SharedBytes(*content);
 }

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "backends/lmdb/lmdb_environment.h"
+#include "backends/lmdb/lmdb_value.h"
 #include "queue/store.h"
 
 namespace brevdue::backends {
@@ -56,11 +57,10 @@ class LmdbStore final : public queue::Store {
   Result<void> open_environment();
   queue::BatchResults commit(const queue::Batch& batch);
   Result<queue::BatchResults> write(const queue::Batch& batch, bool with_content);
-  bool refuses(const queue::Batch& batch);
   Result<void> apply(MDB_txn* transaction, const queue::Enqueue& enqueue);
   Result<void> apply(MDB_txn* transaction, const queue::Settle& settle);
   Result<void> apply(MDB_txn* transaction, const queue::Discard& discard);
-  Result<void> put_by_id(MDB_txn* transaction, MDB_dbi database, mail::QueueId id,
+  Result<void> put_by_id(MDB_txn* transaction, ValueKind kind, mail::QueueId id,
                          std::string_view payload);
 
   Result<void> walk(queue::RecoverySink& sink);

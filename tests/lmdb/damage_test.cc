@@ -1,0 +1,151 @@
+// Flips, zeroed and foreign pages, and truncations everywhere in a small environment. Values carry
+// checksums, LMDB's own pages do not: so what is tested is that no content is ever wrong, that an
+// envelope or content that is hit is noticed, and that a file cut short is refused. Each case runs
+// in a process of its own, since LMDB may end it.
+#include <fstream>
+#include <functional>
+#include <iterator>
+
+#include <sys/wait.h>
+
+#include "tests/lmdb/store_on_disk.h"
+
+namespace brevdue::tests {
+
+using queue::Location;
+
+namespace {
+// How a process that opened a damaged store ended.
+enum class Verdict { fine, reported, missing, wrong, crashed };
+
+class LmdbDamage : public testing::Test {
+ protected:
+  void SetUp() override {
+    backends::LmdbStore store(disk_.options());
+    ASSERT_TRUE(store.start());
+    for (std::uint64_t i = 1; i <= 6; ++i) {
+      samples_.push_back(make_sample(i, i % 3 == 0 ? 300 : 4096, 3));
+      const auto results = commit(store, {samples_.back().enqueue()});
+      ASSERT_TRUE(results[0]);
+      if (i % 3 != 0) continue;
+      ASSERT_TRUE(commit(
+          store, {queue::Settle{samples_.back().id, *results[0],
+                                deferral(1, 1, mail::RecipientStatus::deferred, "451 x")}})[0]);
+    }
+  }
+
+  // The file up to some way behind what LMDB uses; all after it is zeros.
+  std::string read_file() const {
+    std::ifstream in(disk_.data_file(), std::ios::binary);
+    std::string whole{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    whole.resize((whole.find_last_not_of('\0') / 4096 + 4) * 4096);
+    return whole;
+  }
+
+  Verdict look() const;
+  // Writes `bytes` as the file and looks, in a child.
+  Verdict verdict_of(const std::string& bytes) const;
+
+  StoreOnDisk disk_;
+  std::vector<Sample> samples_;
+};
+
+Verdict LmdbDamage::look() const {
+  auto options = disk_.options();
+  options.read_only = true;
+  backends::LmdbStore store(options);
+  if (!store.start()) return Verdict::reported;
+  CollectingSink sink;
+  bool reported = !store.recover(sink) || !sink.damaged.empty();
+  bool missing = false;
+  for (const Sample& sample : samples_) {
+    const auto found = sink.messages.find(sample.id);
+    if (found == sink.messages.end()) {
+      missing = true;
+      continue;
+    }
+    if (found->second.envelope.view() != sample.envelope.view()) return Verdict::wrong;
+    const auto content = store.open(sample.id, found->second.location);
+    reported = reported || !content;
+    if (content && content->view() != sample.content.view()) return Verdict::wrong;
+  }
+  if (sink.messages.size() > samples_.size()) return Verdict::wrong;
+  if (reported) return Verdict::reported;
+  return missing ? Verdict::missing : Verdict::fine;
+}
+
+Verdict LmdbDamage::verdict_of(const std::string& bytes) const {
+  std::ofstream(disk_.data_file(), std::ios::binary | std::ios::trunc) << bytes;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(STDERR_FILENO);
+    ::_exit(static_cast<int>(look()));
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return WIFEXITED(status) && WEXITSTATUS(status) <= 4 ? static_cast<Verdict>(WEXITSTATUS(status))
+                                                       : Verdict::crashed;
+}
+
+class Tally {
+ public:
+  void add(Verdict verdict, const std::string& what) {
+    ++counts_[verdict];
+    EXPECT_NE(verdict, Verdict::wrong) << what;
+  }
+  int of(Verdict verdict) const {
+    const auto at = counts_.find(verdict);
+    return at == counts_.end() ? 0 : at->second;
+  }
+  std::string text() const {
+    return "fine " + std::to_string(of(Verdict::fine)) + ", reported " +
+           std::to_string(of(Verdict::reported)) + ", missing " +
+           std::to_string(of(Verdict::missing)) + ", wrong " + std::to_string(of(Verdict::wrong)) +
+           ", process ended " + std::to_string(of(Verdict::crashed));
+  }
+
+ private:
+  std::map<Verdict, int> counts_;
+};
+}  // namespace
+
+TEST_F(LmdbDamage, AFileCutShortIsRefused) {
+  const std::string whole = read_file();
+  Tally tally;
+  for (std::size_t size = 0; size < whole.size(); size += 1024) {
+    tally.add(verdict_of(whole.substr(0, size)), "cut to " + std::to_string(size));
+  }
+  EXPECT_EQ(tally.of(Verdict::crashed), 0) << tally.text();
+  RecordProperty("tally", tally.text());
+}
+
+// What no checksum covers is LMDB's own: there a message may go missing or the process may end, and
+// FORMAT.md says so; what is read is never wrong.
+TEST_F(LmdbDamage, FlippedBytes) {
+  const std::string whole = read_file();
+  Tally tally;
+  for (std::size_t at = 0; at < whole.size(); at += at % 4096 < 96 ? 3 : 173) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x11);
+    tally.add(verdict_of(damaged), "flipped at " + std::to_string(at));
+  }
+  RecordProperty("tally", tally.text());
+}
+
+// As a drive misdirects a write, and as damage to a page number in a node looks.
+TEST_F(LmdbDamage, PagesInOneAnothersPlace) {
+  const std::string whole = read_file();
+  Tally tally;
+  for (std::size_t to = 0; to < whole.size(); to += 4096) {
+    for (std::size_t from = 0; from < whole.size(); from += 4096) {
+      if (from == to) continue;
+      std::string damaged = whole;
+      damaged.replace(to, 4096, whole, from, 4096);
+      if ((from + to) / 4096 % 2 == 0) damaged.replace(from, 4096, whole, to, 4096);
+      tally.add(verdict_of(damaged), std::to_string(from) + " over " + std::to_string(to));
+    }
+  }
+  RecordProperty("tally", tally.text());
+}
+
+}  // namespace brevdue::tests
