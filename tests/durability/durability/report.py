@@ -116,8 +116,9 @@ def table(results):
 
 LEGEND = """\
 messages, recipients: with a 250. no answer: messages whose answer a cut took away; they may arrive.
-dup. allowed: arrived twice, the result of the first not yet durable at a cut (at most so many ms
-before it), the client had no 250, or a DSN whose failure a cut made forgotten. other: arrived though refused, never sent, or reported failed."""
+dup. allowed: arrived twice, where the result of the first was not yet durable at a cut (at most so
+many ms before it), where the client had no 250, or DSNs whose failure a cut made forgotten.
+other: arrived though refused, never sent, or reported failed."""
 
 
 def fault_report(results, most=20):
