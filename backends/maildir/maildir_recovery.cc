@@ -138,18 +138,36 @@ Result<mail::DeliveryState> MaildirStore::read_state(int fd, const std::string& 
     tail.resize(*size);
   }
   SettlementTail found = parse_settlements(tail);
-  if (found.good_bytes < length) {
-    recovery.report({name, fmt::format("{} bytes behind its settlements are not whole; the attempt "
-                                       "they stood for is repeated",
-                                       length - found.good_bytes)});
-    // The next settlement is appended behind the good ones.
-    if (!options_.read_only) {
-      if (auto done = files_.truncate(fd, from + found.good_bytes); !done) {
-        return propagate(std::move(done.error()));
-      }
-    }
+  if (found.damaged > 0) {
+    recovery.report({name, fmt::format("{} damaged settlements; the attempts they stood for are "
+                                       "repeated",
+                                       found.damaged)});
+  }
+  if (found.whole_bytes < length) {
+    const std::string_view rest = std::string_view(tail).substr(found.whole_bytes);
+    auto cut = cut_tail(fd, name, rest, from + found.whole_bytes, recovery);
+    if (!cut) return propagate(std::move(cut.error()));
   }
   return std::move(found.state);
+}
+
+// The next settlement must follow the whole ones to be found; what is cut off is kept aside.
+Result<void> MaildirStore::cut_tail(int fd, const std::string& name, std::string_view tail,
+                                    std::uint64_t at, Recovery& recovery) {
+  std::string why = fmt::format(
+      "{} bytes behind its settlements are no whole record; the attempt "
+      "they stood for is repeated",
+      tail.size());
+  const std::string copy = name + ".tail";
+  if (!options_.read_only) {
+    auto aside = files_.open(quarantine_.get(), copy, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    const auto kept = aside ? write_all(files_, aside->get(), tail, 0)
+                            : Result<void>(std::unexpected(aside.error()));
+    if (!kept) why += "; and they cannot be kept: " + describe(kept.error());
+    if (auto cut = files_.truncate(fd, at); !cut) return cut;
+  }
+  recovery.report({options_.read_only ? name : options_.quarantine + "/" + copy, std::move(why)});
+  return {};
 }
 
 // Damaged, or never finished: nobody can tell, so it is kept where no delivery finds it.

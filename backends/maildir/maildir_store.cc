@@ -38,7 +38,8 @@ struct MaildirStore::Commit {
   explicit Commit(std::size_t size) : results(size, fail(ErrorCode::io_failure, "maildir")) {}
 
   BatchResults results;
-  std::vector<UniqueFd> changed;  // files to be synced
+  std::vector<UniqueFd> open;  // changed files that are synced one by one
+  std::size_t changes = 0;
   std::size_t created = 0;
   std::size_t removed = 0;
   std::optional<Error> broken;  // a write or sync failed: nothing of this store is durable now
@@ -157,11 +158,37 @@ Result<void> MaildirStore::write_new(Commit& commit, const queue::Enqueue& enque
   const std::string bytes = encode_message(enqueue.envelope.view(), enqueue.content.view());
   if (auto done = write_all(files_, fd->get(), bytes, 0); !done) {
     // Unfinished, and never acknowledged: recovery must not find it.
-    if (auto gone = files_.unlink(directory_.get(), name); !gone) return gone;
+    if (auto gone = files_.unlink(directory_.get(), name); !gone) {
+      return fail(ErrorCode::io_failure, "maildir " + name + ": unfinished, and it stays");
+    }
     return propagate(std::move(done.error()), "maildir " + name);
   }
   ++commit.created;
-  commit.changed.push_back(std::move(*fd));
+  return note_change(commit, std::move(*fd));
+}
+
+// Files that one syncfs will cover are closed at once: a batch may be larger than the number of
+// descriptors that a process may have.
+Result<void> MaildirStore::note_change(Commit& commit, UniqueFd fd) {
+  constexpr std::size_t open_max = 64;
+  ++commit.changes;
+  const bool alone = options_.sync == MaildirSync::automatic && commit.changes == 1;
+  if (options_.sync == MaildirSync::fsync || alone) {
+    commit.open.push_back(std::move(fd));
+  } else {
+    commit.open.clear();
+  }
+  return commit.open.size() < open_max ? Result<void>() : sync_open(commit);
+}
+
+Result<void> MaildirStore::sync_open(Commit& commit) {
+  for (const UniqueFd& fd : std::exchange(commit.open, {})) {
+    if (!syncs) continue;
+    // Whatever the errno: a sync that failed says nothing about room.
+    if (auto done = files_.sync(fd.get()); !done) {
+      return fail(ErrorCode::io_failure, describe(done.error()));
+    }
+  }
   return {};
 }
 
@@ -177,7 +204,9 @@ void MaildirStore::append(Commit& commit, std::size_t at, const queue::Settle& s
   }
   auto status = fd ? files_.status(fd->get()) : std::unexpected(fd.error());
   if (!status) {
-    commit.broken = std::move(status.error());
+    // Nothing was written yet: too few descriptors, say, refuse this settlement and no more.
+    if (!is_harmless(status.error().code)) commit.broken = status.error();
+    commit.results[at] = std::unexpected(std::move(status.error()));
     return;
   }
   if (auto done = write_all(files_, fd->get(), record, status->size); !done) {
@@ -188,17 +217,15 @@ void MaildirStore::append(Commit& commit, std::size_t at, const queue::Settle& s
     return;
   }
   commit.results[at] = settle.location;
-  commit.changed.push_back(std::move(*fd));
+  if (auto noted = note_change(commit, std::move(*fd)); !noted) commit.broken = noted.error();
 }
 
 Result<void> MaildirStore::sync_added(Commit& commit) {
-  if (commit.changed.empty() || !syncs) return {};
+  if (commit.changes == 0 || !syncs) return {};
   const bool each = options_.sync == MaildirSync::fsync ||
-                    (options_.sync == MaildirSync::automatic && commit.changed.size() == 1);
+                    (options_.sync == MaildirSync::automatic && commit.changes == 1);
   if (!each) return files_.sync_file_system(directory_.get());
-  for (const UniqueFd& fd : commit.changed) {
-    if (auto done = files_.sync(fd.get()); !done) return done;
-  }
+  if (auto done = sync_open(commit); !done) return done;
   // A file's own sync need not make its name durable (POSIX leaves it open; btrfs has forgotten
   // it).
   return commit.created > 0 ? files_.sync(directory_.get()) : Result<void>();
@@ -222,7 +249,7 @@ void MaildirStore::measure_room() {
   if (space && space->inodes > 64 && space->bytes > options_.reserve) {
     room = space->bytes - options_.reserve;
   }
-  room_ = room > slack ? room - slack : 0;
+  room_ = room > slack && !options_.read_only ? room - slack : 0;
 }
 
 Result<SharedBytes> MaildirStore::open(mail::QueueId id, const Location& location) {

@@ -69,6 +69,8 @@ class MaildirStore final : public queue::Store {
   void append(Commit& commit, std::size_t at, const queue::Settle& settle);
   void remove(Commit& commit, std::size_t at, const queue::Discard& discard);
   Result<void> write_new(Commit& commit, const queue::Enqueue& enqueue);
+  Result<void> note_change(Commit& commit, UniqueFd fd);
+  Result<void> sync_open(Commit& commit);
   Result<void> sync_added(Commit& commit);
   void measure_room();
 
@@ -79,6 +81,8 @@ class MaildirStore final : public queue::Store {
   Result<mail::DeliveryState> read_state(int fd, const std::string& name, std::string_view head,
                                          std::uint64_t from, std::uint64_t file_size,
                                          Recovery& recovery);
+  Result<void> cut_tail(int fd, const std::string& name, std::string_view tail, std::uint64_t at,
+                        Recovery& recovery);
   void set_aside(const std::string& name, const std::string& why, Recovery& recovery);
 
   RealFileSystem real_files_;

@@ -79,8 +79,8 @@ Result<MessageLayout> parse_layout(std::string_view head, std::uint64_t file_siz
 
 SettlementTail parse_settlements(std::string_view tail) {
   SettlementTail found;
-  while (tail.size() - found.good_bytes >= RecordHeader::size) {
-    const std::string_view rest = tail.substr(found.good_bytes);
+  while (tail.size() - found.whole_bytes >= RecordHeader::size) {
+    const std::string_view rest = tail.substr(found.whole_bytes);
     const auto header = parse_header(rest);
     if (!header || header->kind != FileRecord::settlement ||
         header->length > settlement_bytes_max ||
@@ -88,11 +88,16 @@ SettlementTail parse_settlements(std::string_view tail) {
       break;
     }
     const std::string_view payload = rest.substr(RecordHeader::size, header->length);
-    if (crc32c(payload) != header->crc32c) break;
-    const auto settlement = mail::decode_settlement(payload);
-    if (!settlement) break;
-    found.state.apply(*settlement);
-    found.good_bytes += RecordHeader::size + header->length;
+    found.whole_bytes += RecordHeader::size + header->length;
+    // The header is right, so what follows can be found and must not be lost with this one.
+    const auto settlement = crc32c(payload) == header->crc32c
+                                ? mail::decode_settlement(payload)
+                                : fail(ErrorCode::corrupt, "damaged settlement");
+    if (settlement) {
+      found.state.apply(*settlement);
+    } else {
+      ++found.damaged;
+    }
   }
   return found;
 }

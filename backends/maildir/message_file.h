@@ -44,7 +44,8 @@ Result<MessageLayout> parse_layout(std::string_view head, std::uint64_t file_siz
 
 struct SettlementTail {
   mail::DeliveryState state;
-  std::uint64_t good_bytes = 0;  // what lies behind them is an append that was cut off, or damage
+  std::size_t damaged = 0;        // records passed over: whole in length, wrong in their payload
+  std::uint64_t whole_bytes = 0;  // what lies behind them is an append that was cut off, or damage
 };
 SettlementTail parse_settlements(std::string_view tail);
 

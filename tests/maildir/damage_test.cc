@@ -88,6 +88,30 @@ TEST_F(MaildirDamage, ZeroedBlocks) {
   }
 }
 
+// An append that a cut interrupted: it must not hide the settlements that follow, nor vanish.
+TEST_F(MaildirDamage, ATornSettlementIsKeptAsideAndTheNextIsFound) {
+  const std::string torn = whole_.substr(whole_.size() - 40, 30);
+  write_whole(file(), whole_ + torn);
+  for (int round = 0; round < 2; ++round) {
+    Found found;
+    MaildirStore store(spool_.options());
+    ASSERT_TRUE(store.start());
+    ASSERT_TRUE(store.recover(found));
+    const auto& message = found.messages.at(victim_.id);
+    if (round == 1) {
+      EXPECT_EQ(message.state.attempts, 3u);
+      EXPECT_TRUE(found.damaged.empty());
+      break;
+    }
+    EXPECT_EQ(message.state.attempts, 2u);
+    EXPECT_EQ(found.damaged.size(), 1u);
+    EXPECT_EQ(read_whole(spool_.quarantine() + "/" + victim_.id.text() + ".tail"), torn);
+    mail::Settlement settlement;
+    settlement.sequence = settlement.attempts = 3;
+    ASSERT_TRUE(commit(store, {queue::Settle{victim_.id, message.location, settlement}})[0]);
+  }
+}
+
 TEST_F(MaildirDamage, AStrangersFileIsSetAside) {
   write_whole(spool_.path() + "/notes.txt", "not a message");
   Found found;

@@ -2,6 +2,8 @@
 // nothing crashes, and a new store on the same directory has all that was acknowledged.
 #include <cerrno>
 
+#include <sys/resource.h>
+
 #include "tests/maildir/spool.h"
 #include "tests/support/faulty_file_system.h"
 
@@ -96,6 +98,68 @@ TEST(MaildirFaults, EachCallFailingInTurn) {
   }
   RecordProperty("points", static_cast<int>(points));
   EXPECT_GT(points, 300u);
+}
+
+TEST(MaildirFaults, ASettlementWithoutADescriptorIsRefusedAlone) {
+  RealFileSystem real;
+  FaultyFileSystem files(real);
+  TestSpool spool;
+  MaildirStore store(spool.options(), files);
+  ASSERT_TRUE(store.start());
+  const TestMessage message = test_message(1, 100);
+  const auto first = commit(store, {queue::Enqueue{message.id, message.envelope, message.content}});
+  ASSERT_TRUE(first[0]);
+  files.fail(Call::open, 1, EMFILE);
+  mail::Settlement settlement;
+  settlement.sequence = settlement.attempts = 1;
+  const auto refused = commit(store, {queue::Settle{message.id, *first[0], settlement}});
+  ASSERT_FALSE(refused[0]);
+  EXPECT_EQ(refused[0].error().code, ErrorCode::overloaded);
+  EXPECT_TRUE(commit(store, {queue::Settle{message.id, *first[0], settlement}})[0]);
+}
+
+// A failed write whose clean-up fails for want of room is a failed write all the same.
+TEST(MaildirFaults, AnUnfinishedFileThatStaysEndsTheStore) {
+  RealFileSystem real;
+  FaultyFileSystem files(real);
+  TestSpool spool;
+  MaildirStore store(spool.options(), files);
+  ASSERT_TRUE(store.start());
+  files.fail(Call::write, 1, EIO);
+  files.fail(Call::unlink, 1, ENOSPC);
+  const TestMessage message = test_message(1, 100);
+  const auto failed =
+      commit(store, {queue::Enqueue{message.id, message.envelope, message.content}});
+  ASSERT_FALSE(failed[0]);
+  EXPECT_EQ(failed[0].error().code, ErrorCode::io_failure);
+  const TestMessage next = test_message(2, 100);
+  const auto later = commit(store, {queue::Enqueue{next.id, next.envelope, next.content}});
+  ASSERT_FALSE(later[0]);
+  EXPECT_EQ(later[0].error().code, ErrorCode::unavailable);
+}
+
+// A batch may hold more messages than a process may have open files.
+TEST(MaildirFaults, ABatchNeedsFewDescriptors) {
+  for (const MaildirSync sync : {MaildirSync::automatic, MaildirSync::fsync, MaildirSync::syncfs}) {
+    TestSpool spool;
+    auto options = spool.options();
+    options.sync = sync;
+    MaildirStore store(options);
+    ASSERT_TRUE(store.start());
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit low = before;
+    low.rlim_cur = 128;
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+    queue::Batch batch;
+    for (std::uint64_t i = 0; i < 500; ++i) {
+      const TestMessage message = test_message(i, 10);
+      batch.push_back(queue::Enqueue{message.id, message.envelope, message.content});
+    }
+    const auto results = commit(store, std::move(batch));
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (const auto& result : results) ASSERT_TRUE(result) << describe(result.error());
+  }
 }
 
 TEST(MaildirFaults, ShortWritesAreWrittenToTheEnd) {
