@@ -46,7 +46,7 @@ void add_selection(CLI::App* app, Parsed& parsed, bool narrowing) {
                   "Messages with a recipient in this domain");
   app->add_option("--sender", parsed.selection.reverse_path,
                   "Messages with this reverse-path (<> for the null reverse-path)");
-  app->callback([app, &selection = parsed.selection] {
+  app->parse_complete_callback([app, &selection = parsed.selection] {
     if (selection.ids.empty() && !selection.all && selection.destination.empty() &&
         selection.reverse_path.empty()) {
       throw CLI::RequiredError(app->get_name() + ": an ID, --all, --destination or --sender");

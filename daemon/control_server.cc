@@ -24,6 +24,28 @@ constexpr std::size_t slice = 256;
 constexpr std::size_t content_piece = 64 * 1024;
 constexpr std::chrono::milliseconds recovery_poll{20};
 
+std::string_view name_of(ControlVerb verb) {
+  switch (verb) {
+    case ControlVerb::list:
+      return "list";
+    case ControlVerb::show:
+      return "show";
+    case ControlVerb::hold:
+      return "hold";
+    case ControlVerb::release:
+      return "release";
+    case ControlVerb::retry:
+      return "retry";
+    case ControlVerb::bounce:
+      return "bounce";
+    case ControlVerb::discard:
+      return "delete";
+    case ControlVerb::flush:
+      return "flush";
+  }
+  return "unknown";
+}
+
 bool may_ask(int socket) {
   ucred peer{};
   socklen_t size = sizeof peer;
@@ -89,8 +111,8 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
       std::ranges::sort(ids_);
     }
     if (request_.verb != ControlVerb::list) {
-      server_.log_.info(fmt::format("operator asks for {} on {} messages at most",
-                                    static_cast<int>(request_.verb), ids_.size()));
+      server_.log_.info(
+          fmt::format("operator: {} of up to {} messages", name_of(request_.verb), ids_.size()));
     }
     work();
   }

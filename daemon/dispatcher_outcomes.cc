@@ -153,7 +153,9 @@ Dispatcher::Conclusion Dispatcher::weigh(const Flight& flight, const mail::Envel
   const WallTime next = retry_.next_attempt(attempts, now, random_);
   settlement.attempts = std::max(state.attempts, attempts);
   // The disk holds one next attempt, the earliest of the message's slices.
-  settlement.next_attempt = state.next_attempt > now ? std::min(state.next_attempt, next) : next;
+  const bool whole = flight.recipients.size() >= state.open_recipients(envelope.recipients.size());
+  const bool earlier = !whole && state.next_attempt > now && state.next_attempt < next;
+  settlement.next_attempt = earlier ? state.next_attempt : next;
   const bool expired =
       retry_.expired(envelope.arrival, attempts, now, envelope.reverse_path.empty());
   for (const delivery::RecipientOutcome& one : outcome.recipients) {
