@@ -10,6 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from .processes import program, run
 from .server import BACKENDS, Brevdue
 from .sink import Sink
 
@@ -85,3 +86,13 @@ class EndToEnd(unittest.TestCase):
     def need_root(self):
         if os.geteuid() != 0:
             self.skipTest("needs root")
+
+    def as_stranger(self, user=65533):
+        """Words before a command that run it as an ordinary user; skips where that cannot be."""
+        self.need_root()
+        prefix = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
+        if not shutil.which("setpriv"):
+            self.skipTest("needs setpriv of util-linux")
+        if run([*prefix, program("brevdue"), "--help"]).returncode != 0:
+            self.skipTest(f"an ordinary user cannot reach {program('brevdue')}")
+        return prefix

@@ -155,9 +155,9 @@ class Brevdue:
             return matches if len(matches) >= count else None
         return wait_for(found, lambda: f"{count} of {pattern!r} in the log:\n{self.log()}")
 
-    def command(self, *words, text=None):
+    def command(self, *words, text=None, prefix=()):
         """`brevdue WORDS… -c CONFIG`: the finished process, with its output."""
-        return run([program("brevdue"), *words, "-c", self.config], input=text)
+        return run([*prefix, program("brevdue"), *words, "-c", self.config], input=text)
 
     def queue(self, *words, text=None):
         return self.command("queue", *words, text=text)
