@@ -7,6 +7,7 @@ namespace brevdue::tests {
 
 using mail::RecipientStatus;
 using queue::Discard;
+using queue::Location;
 using queue::Settle;
 
 TEST_P(StoreConformance, WithoutRoomContentIsRefusedAndTheRestWorks) {
@@ -99,6 +100,63 @@ TEST_P(StoreConformance, DestroyedWithBatchesInFlightEachIsAnswered) {
   EXPECT_EQ(answered, 20);
   const auto recovered = reopen();
   EXPECT_GE(recovered.size(), static_cast<std::size_t>(durable));
+}
+
+TEST_P(StoreConformance, AFailureFailsEveryBatchInFlight) {
+  if (!GetParam().uses_file_system) GTEST_SKIP() << "syncs by other means than the FileSystem";
+  RealFileSystem real;
+  FaultyFileSystem files(real);
+  start({.files = &files});
+  put(make_sample(1, 4096));
+  for (const Call kind : {Call::sync, Call::sync_content, Call::sync_file_system, Call::write}) {
+    files.fail(kind, 1, EIO, Lasting::always);
+  }
+  std::vector<std::future<queue::BatchResults>> futures;
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    futures.push_back(submit(
+        store(), {make_sample(10 + 2 * i, 100).enqueue(), make_sample(11 + 2 * i, 100).enqueue()}));
+  }
+  bool latched = false;
+  for (auto& future : futures) {
+    for (const auto& result : future.get()) {
+      ASSERT_FALSE(result);
+      const ErrorCode code = result.error().code;
+      EXPECT_TRUE(code == ErrorCode::unavailable || (code == ErrorCode::io_failure && !latched));
+      latched = code == ErrorCode::unavailable;
+    }
+  }
+  files.heal();
+  for (const auto& result : commit(store(), {make_sample(900, 10).enqueue()})) {
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::unavailable);
+  }
+  EXPECT_GE(reopen().size(), 1u);
+}
+
+// No space at the device in the middle of a batch: what was refused leaves nothing behind.
+TEST_P(StoreConformance, NoSpaceAtTheDevice) {
+  if (!GetParam().uses_file_system) GTEST_SKIP() << "writes by other means than the FileSystem";
+  RealFileSystem real;
+  FaultyFileSystem files(real);
+  start({.files = &files});
+  const Sample stays = make_sample(1, 4096, 2);
+  const Sample goes = make_sample(2, 4096);
+  const Location stays_at = put(stays);
+  const Location goes_at = put(goes);
+  files.fail(Call::write, 1, ENOSPC);
+  const auto results = commit(
+      store(),
+      {make_sample(3, 4096).enqueue(),
+       Settle{stays.id, stays_at, deferral(1, 0, RecipientStatus::deferred, "451 4.3.0 later")},
+       Discard{goes.id, goes_at}});
+  ASSERT_EQ(results.size(), 3u);
+  ASSERT_FALSE(results[0]);
+  EXPECT_EQ(results[0].error().code, ErrorCode::storage_full);
+  ASSERT_TRUE(results[1]) << describe(results[1].error());
+  ASSERT_TRUE(results[2]) << describe(results[2].error());
+  files.heal();
+  put(make_sample(3, 4096));
+  EXPECT_EQ(reopen().size(), 2u);
 }
 
 }  // namespace brevdue::tests

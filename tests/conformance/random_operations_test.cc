@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <random>
 
 #include "queue/memory_store.h"
@@ -7,91 +8,162 @@ namespace brevdue::tests {
 
 using mail::RecipientStatus;
 using queue::Discard;
+using queue::Location;
 using queue::Settle;
 
 namespace {
-struct Live {
-  Sample sample;
-  queue::Location location;
-  std::uint32_t next_sequence = 1;
+// Runs the same operations on a store and on the model, in batches of random size.
+class RandomOperations {
+ public:
+  explicit RandomOperations(std::uint64_t seed) : random_(seed) {}
+
+  queue::Batch batch();
+  void committed(const queue::Batch& batch, const queue::BatchResults& results);
+  void reopened(const std::map<mail::QueueId, queue::RecoveredMessage>& recovered);
+  // One of those that are there; null if there is none.
+  const std::pair<const mail::QueueId, Location>* any();
+  const Sample& sample(mail::QueueId id) const { return samples_.at(id); }
+  std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
+  queue::MemoryDisk& model() { return model_; }
+  std::size_t live() const { return live_.size(); }
+  const std::vector<std::pair<mail::QueueId, Location>>& gone() const { return gone_; }
+
+ private:
+  std::size_t random_size();
+  Settle settle(mail::QueueId id, const Location& location);
+
+  std::mt19937_64 random_;
+  queue::MemoryDisk model_;
+  std::uint64_t next_ = 1;
+  std::map<mail::QueueId, Sample> samples_;
+  std::map<mail::QueueId, Location> live_;
+  std::map<mail::QueueId, std::uint32_t> sequences_;
+  std::vector<std::pair<mail::QueueId, Location>> gone_;
 };
 
-mail::Settlement random_settlement(std::mt19937_64& random, std::uint32_t sequence,
-                                   std::uint32_t recipients) {
-  mail::Settlement settlement;
-  settlement.sequence = sequence;
-  settlement.attempts = static_cast<std::uint32_t>(random() % 9);
-  settlement.held = random() % 7 == 0;
-  settlement.next_attempt = WallTime(std::chrono::microseconds(random() % (1ull << 50)));
-  const std::uint32_t touched = static_cast<std::uint32_t>(random() % recipients) + 1;
-  for (std::uint32_t i = 0; i < touched; ++i) {
-    const auto status = static_cast<RecipientStatus>(1 + random() % 3);
-    settlement.results.push_back({i, status, std::string(random() % 200, 'r')});
+std::size_t RandomOperations::random_size() {
+  const std::uint64_t kind = below(20);
+  if (kind == 0) return below(200'000);
+  if (kind < 3) return below(20'000);
+  if (kind < 5) return 4096 * below(4) + below(3);
+  return below(5000);
+}
+
+Settle RandomOperations::settle(mail::QueueId id, const Location& location) {
+  const std::uint32_t recipients = samples_.at(id).recipients;
+  // Mostly the next number, now and then an old one: a replay.
+  std::uint32_t& sequence = sequences_[id];
+  if (below(5) != 0 || sequence == 0) ++sequence;
+  const auto number = static_cast<std::uint32_t>(sequence - below(std::min(sequence, 3u)));
+  auto settlement =
+      deferral(number, static_cast<std::uint32_t>(below(recipients)),
+               static_cast<RecipientStatus>(1 + below(3)), std::string(below(80), 'r'));
+  for (std::uint32_t i = 0; i < recipients; ++i) {
+    if (below(3) != 0 || i == settlement.results[0].recipient) continue;
+    settlement.results.push_back(
+        {i, static_cast<RecipientStatus>(1 + below(3)), std::string(below(300), 's')});
   }
-  return settlement;
+  settlement.held = below(4) == 0;
+  return {id, location, std::move(settlement)};
+}
+
+const std::pair<const mail::QueueId, Location>* RandomOperations::any() {
+  if (live_.empty()) return nullptr;
+  auto at = live_.begin();
+  std::advance(at, static_cast<std::ptrdiff_t>(below(live_.size())));
+  return &*at;
+}
+
+queue::Batch RandomOperations::batch() {
+  queue::Batch batch;
+  std::map<mail::QueueId, bool> discarded;
+  const std::size_t size = 1 + below(below(4) == 0 ? 60 : 6);
+  while (batch.size() < size) {
+    const std::uint64_t kind = below(10);
+    const auto* message = any();
+    if (kind < 4 || message == nullptr) {
+      const auto recipients = static_cast<std::uint32_t>(1 + below(4));
+      const Sample sample = make_sample(next_++, random_size(), recipients);
+      samples_.emplace(sample.id, sample);
+      batch.push_back(sample.enqueue());
+    } else if (kind < 7) {
+      if (!discarded.contains(message->first)) {
+        batch.push_back(settle(message->first, message->second));
+      }
+    } else if (kind < 9 || gone_.empty()) {
+      discarded[message->first] = true;
+      batch.push_back(Discard{message->first, message->second});
+    } else {
+      const auto& [id, location] = gone_[below(gone_.size())];
+      if (below(2) == 0) {
+        batch.push_back(Discard{id, location});
+      } else {
+        batch.push_back(settle(id, location));
+      }
+    }
+  }
+  return batch;
+}
+
+void RandomOperations::committed(const queue::Batch& batch, const queue::BatchResults& results) {
+  queue::MemoryStore model(model_);
+  queue::Batch copy = batch;
+  commit(model, std::move(copy));
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (const auto* enqueue = std::get_if<queue::Enqueue>(&batch[i])) {
+      live_[enqueue->id] = *results[i];
+    } else if (const auto* settled = std::get_if<Settle>(&batch[i])) {
+      if (live_.contains(settled->id)) live_[settled->id] = *results[i];
+    } else {
+      const auto& discard = std::get<Discard>(batch[i]);
+      if (live_.erase(discard.id) != 0) gone_.emplace_back(discard.id, discard.location);
+    }
+  }
+}
+
+void RandomOperations::reopened(const std::map<mail::QueueId, queue::RecoveredMessage>& recovered) {
+  // Locations are of the store that is gone; replays use the new ones or none.
+  live_.clear();
+  for (const auto& [id, message] : recovered) live_[id] = message.location;
+  gone_.clear();
 }
 }  // namespace
 
-// Thousands of random mutations in random batches, with the store opened anew at random moments;
-// MemoryStore's disk says what must be there.
+// Thousands of random mutations in random batches, replays and old settlements among them, with the
+// store opened anew at random moments; MemoryStore's disk says what must be there.
 TEST_P(StoreConformance, RandomOperationsAgreeWithTheModel) {
-  const std::uint64_t seed = std::random_device()();
-  SCOPED_TRACE("seed " + std::to_string(seed));
-  std::mt19937_64 random(seed);
-  queue::MemoryDisk model_disk;
-  queue::MemoryStore model(model_disk);
-  std::map<mail::QueueId, Live> live;
-  std::uint64_t number = 0;
+  const char* given = std::getenv("BREVDUE_TEST_SEED");
+  const std::uint64_t seed =
+      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
+  SCOPED_TRACE("BREVDUE_TEST_SEED=" + std::to_string(seed));
+  RandomOperations operations(seed);
   start();
-  for (int round = 0; round < 250; ++round) {
-    queue::Batch batch;
-    std::vector<mail::QueueId> touched;
-    const std::size_t size = 1 + random() % 12;
-    for (std::size_t i = 0; i < size; ++i) {
-      const bool add = live.empty() || random() % 10 < 5;
-      if (add) {
-        const std::size_t bytes = random() % 20 == 0 ? random() % 200'000 : random() % 6000;
-        Sample sample = make_sample(++number, bytes, 1 + static_cast<std::uint32_t>(random() % 4));
-        batch.push_back(sample.enqueue());
-        touched.push_back(sample.id);
-        live[sample.id] = {std::move(sample), {}, 1};
-        continue;
-      }
-      auto at = live.begin();
-      std::advance(at, static_cast<std::ptrdiff_t>(random() % live.size()));
-      // A message of this very batch has no location yet.
-      if (at->second.location == queue::Location{}) continue;
-      if (random() % 2 == 0) {
-        batch.push_back(Settle{
-            at->first, at->second.location,
-            random_settlement(random, at->second.next_sequence++, at->second.sample.recipients)});
-        touched.push_back(at->first);
-      } else {
-        batch.push_back(Discard{at->first, at->second.location});
-        touched.push_back(at->first);
-        live.erase(at);
-      }
+  recover();
+  for (std::size_t done = 0; done < 4000;) {
+    queue::Batch batch = operations.batch();
+    done += batch.size();
+    queue::Batch copy = batch;
+    const auto results = commit(store(), std::move(copy));
+    ASSERT_EQ(results.size(), batch.size());
+    for (const auto& result : results) ASSERT_TRUE(result) << describe(result.error());
+    operations.committed(batch, results);
+    if (const auto* message = operations.any()) {
+      expect_content(operations.sample(message->first), message->second);
     }
-    if (batch.empty()) continue;
-    model.submit(queue::Batch(batch), [](queue::BatchResults) {});
-    const auto results = commit(store(), std::move(batch));
-    ASSERT_EQ(results.size(), touched.size());
-    for (std::size_t i = 0; i < results.size(); ++i) {
-      ASSERT_TRUE(results[i]) << describe(results[i].error());
-      if (const auto at = live.find(touched[i]); at != live.end())
-        at->second.location = *results[i];
+    if (!operations.gone().empty()) {
+      const auto& [id, location] = operations.gone()[operations.below(operations.gone().size())];
+      ASSERT_FALSE(store().open(id, location));
     }
-    if (random() % 12 != 0) continue;
+    if (operations.below(15) != 0) continue;
     const auto recovered = reopen();
-    ASSERT_EQ(recovered.size(), model_disk.messages.size());
-    for (auto& [id, one] : live) {
-      const auto found = recovered.find(id);
-      ASSERT_NE(found, recovered.end()) << id.text() << " is gone";
-      ASSERT_EQ(found->second.state, model_disk.messages.at(id).state) << id.text();
-      ASSERT_TRUE(found->second.envelope.view() == one.sample.envelope.view());
-      one.location = found->second.location;
-      if (random() % 4 == 0) expect_content(one.sample, one.location);
+    ASSERT_EQ(recovered.size(), operations.model().messages.size());
+    for (const auto& [id, expected] : operations.model().messages) {
+      ASSERT_TRUE(recovered.contains(id)) << id.text();
+      ASSERT_TRUE(recovered.at(id).envelope.view() == expected.envelope.view()) << id.text();
+      ASSERT_EQ(recovered.at(id).state, expected.state) << id.text();
+      expect_content(operations.sample(id), recovered.at(id).location);
     }
+    operations.reopened(recovered);
   }
 }
 
