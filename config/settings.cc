@@ -273,10 +273,10 @@ const Setting table[] = {
         {0, 100 * day},
         "When the sender is told that a message is delayed. 0: never."),
     number<&C::retry, &R::expire_after>(Kind::duration, "retry.expire_after", R"("5d")",
-        {minute, 100 * day},
+        {second, 100 * day},
         "How long delivery is attempted before the message is returned (RFC 5321 4.5.4.1)."),
     number<&C::retry, &R::bounce_expire_after>(Kind::duration, "retry.bounce_expire_after",
-        R"("5d")", {minute, 100 * day},
+        R"("5d")", {second, 100 * day},
         "The same for mail with the null reverse-path; it is dropped then, since nobody is to be "
         "told."),
 

@@ -143,7 +143,9 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
 
   void one(mail::QueueId id) {
     const queue::QueuedMessage* message = server_.queue_.find(id);
-    if (message == nullptr || message->discarding) return;
+    // One that is on its way out is listed until that is durable, and left alone otherwise.
+    const bool leaving = message != nullptr && message->discarding;
+    if (message == nullptr || (leaving && request_.verb != ControlVerb::list)) return;
     auto envelope = mail::decode_envelope(message->envelope.view());
     if (!envelope || !selected(*envelope)) return;
     Dispatcher& dispatcher = server_.dispatcher_;

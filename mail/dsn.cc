@@ -73,9 +73,11 @@ std::string_view enhanced_code(std::string_view text) {
   return text.substr(0, at);
 }
 
-// What Status says: the enhanced code of the reply where it has one of the class of the reply code,
-// else that class alone.
+// What Status says: for what was tried for too long that (RFC 3463 3.5; the last reply stands in
+// Diagnostic-Code), else the enhanced code of the reply where it has one of the class of the reply
+// code, else that class alone.
 std::string status_of(const DsnRecipient& report) {
+  if (report.expired) return "4.4.7";
   static constexpr std::array<std::string_view, 3> fallback = {"5.0.0", "4.0.0", "2.0.0"};
   const std::string_view reply = report.reply;
   const bool coded = reply.size() >= 3 && std::all_of(reply.begin(), reply.begin() + 3, is_digit) &&

@@ -271,7 +271,7 @@ TEST_F(DsnTest, ExpiredSaysSo) {
   report.expired = true;
   const Dsn dsn = make_one({report});
   EXPECT_THAT(dsn.content, HasSubstr("tried for too"));
-  EXPECT_THAT(dsn.content, HasSubstr("Action: failed\r\nStatus: 4.4.1\r\n"));
+  EXPECT_THAT(dsn.content, HasSubstr("Action: failed\r\nStatus: 4.4.7\r\n"));
 }
 
 TEST(FactsOf, CountsLinesHeaderAndBits) {
