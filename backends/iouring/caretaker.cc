@@ -24,12 +24,13 @@ class SettlementGatherer final : public SegmentVisitor {
  public:
   SettlementGatherer(LogFindings& findings,
                      const std::map<std::uint32_t, std::vector<std::uint32_t>>& living,
-                     std::map<RecordPlace, mail::QueueId>& ids)
-      : findings_(findings), living_(living), ids_(ids) {}
+                     std::map<RecordPlace, mail::QueueId>& ids, std::function<void()> meanwhile)
+      : findings_(findings), living_(living), ids_(ids), meanwhile_(std::move(meanwhile)) {}
 
   void select(std::uint32_t seed) { seed_ = seed; }
 
   Result<void> batch(const ScannedBatch& batch) override {
+    meanwhile_();
     RecordReader records(batch.records(), seed_);
     while (const auto record = records.next()) {
       if (record->type != RecordType::settlement) continue;
@@ -48,6 +49,7 @@ class SettlementGatherer final : public SegmentVisitor {
   LogFindings& findings_;
   const std::map<std::uint32_t, std::vector<std::uint32_t>>& living_;
   std::map<RecordPlace, mail::QueueId>& ids_;
+  std::function<void()> meanwhile_;
   std::uint32_t seed_ = 0;
 };
 }  // namespace
@@ -89,6 +91,11 @@ void Caretaker::create(const std::atomic<bool>& cancelled) {
   if (made || made.error().code == ErrorCode::cancelled) return look_at_free_space();
   if (made.error().code != ErrorCode::storage_full) options_.notice(describe(made.error()));
   pool_.creation_failed();
+}
+
+// In the middle of a checkpoint, which may take long: no commit shall wait for its end.
+void Caretaker::make_spares(const std::atomic<bool>& cancelled) {
+  while (!cancelled.load() && pool_.needs_spare()) create(cancelled);
 }
 
 // Blank before anything that speaks of it may go: a crash in between leaves both.
@@ -159,7 +166,7 @@ Result<void> Caretaker::checkpoint(const std::atomic<bool>& cancelled) {
     auto written = write_states(closed, slice, through_sequence, cancelled);
     if (!written) return written;
   }
-  if (auto written = write_in_pieces(std::move(lists)); !written) return written;
+  if (auto written = write_in_pieces(std::move(lists), cancelled); !written) return written;
   pool_.checkpoint_done(through);
   return {};
 }
@@ -191,7 +198,7 @@ Result<void> Caretaker::write_states(const std::vector<Segment>& closed, const S
                                      const std::atomic<bool>& cancelled) {
   LogFindings findings;
   std::map<RecordPlace, mail::QueueId> ids;
-  SettlementGatherer gatherer(findings, slice.living, ids);
+  SettlementGatherer gatherer(findings, slice.living, ids, [&] { make_spares(cancelled); });
   SegmentReader reader(device_);
   for (const Segment& segment : closed) {
     const bool concerned = std::ranges::any_of(segment.settlements_of, [&](std::uint32_t target) {
@@ -219,20 +226,32 @@ Result<void> Caretaker::write_states(const std::vector<Segment>& closed, const S
     item.body = mail::encode(mail::as_settlement(findings.state_of(place)));
     items.push_back(std::move(item));
   }
-  return write_in_pieces(std::move(items));
+  return write_in_pieces(std::move(items), cancelled);
 }
 
-Result<void> Caretaker::write_in_pieces(std::vector<LogItem> items) {
+Result<void> Caretaker::write_in_pieces(std::vector<LogItem> items,
+                                        const std::atomic<bool>& cancelled) {
   std::vector<LogItem> piece;
   std::size_t bytes = 0;
   for (LogItem& item : items) {
     bytes += record_header_size + item.body.size();
     piece.push_back(std::move(item));
     if (bytes < piece_bytes_max) continue;
-    if (auto done = writer_.do_upkeep(std::exchange(piece, {})); !done) return done;
+    if (auto done = write_piece(piece, cancelled); !done) return done;
+    piece.clear();
     bytes = 0;
   }
-  return piece.empty() ? Result<void>() : writer_.do_upkeep(std::move(piece));
+  return piece.empty() ? Result<void>() : write_piece(piece, cancelled);
+}
+
+// The writer may be waiting for a segment. What of the piece is written twice is true twice.
+Result<void> Caretaker::write_piece(std::vector<LogItem>& piece,
+                                    const std::atomic<bool>& cancelled) {
+  while (true) {
+    make_spares(cancelled);
+    auto done = writer_.do_upkeep(piece);
+    if (done || done.error().code != ErrorCode::busy || !pool_.needs_spare()) return done;
+  }
 }
 
 }  // namespace brevdue::backends

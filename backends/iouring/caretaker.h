@@ -50,7 +50,9 @@ class Caretaker {
   std::vector<Slice> slices(const std::vector<Segment>& closed);
   Result<void> write_states(const std::vector<Segment>& closed, const Slice& slice,
                             std::uint64_t through_sequence, const std::atomic<bool>& cancelled);
-  Result<void> write_in_pieces(std::vector<LogItem> items);
+  Result<void> write_in_pieces(std::vector<LogItem> items, const std::atomic<bool>& cancelled);
+  Result<void> write_piece(std::vector<LogItem>& piece, const std::atomic<bool>& cancelled);
+  void make_spares(const std::atomic<bool>& cancelled);
 
   LogDevice& device_;
   SegmentPool& pool_;

@@ -105,8 +105,8 @@ void LogWriter::submit(queue::Batch batch, queue::BatchDone done) {
   work_.notify_one();
 }
 
-Result<void> LogWriter::do_upkeep(std::vector<LogItem> items) {
-  Upkeep upkeep{std::move(items), {}, false};
+Result<void> LogWriter::do_upkeep(std::vector<LogItem>& items) {
+  Upkeep upkeep{items, {}, false};
   std::unique_lock lock(mutex_);
   if (stop_) return fail(ErrorCode::cancelled, "stopping");
   if (waits_for_segment_) return fail(ErrorCode::busy, "a segment must be made first");

@@ -58,14 +58,14 @@ class LogWriter {
   void submit(queue::Batch batch, queue::BatchDone done);
   // Writes these records and waits. Survivor lists are filled in here. busy, with some of them
   // written perhaps, while a segment must be made first: for the thread that makes them.
-  Result<void> do_upkeep(std::vector<LogItem> items);
+  Result<void> do_upkeep(std::vector<LogItem>& items);
 
   // Left in the current segment; any thread.
   std::uint32_t remaining() const { return remaining_.load(std::memory_order_relaxed); }
 
  private:
   struct Upkeep {
-    std::vector<LogItem> items;
+    std::vector<LogItem>& items;
     Result<void> result;
     bool done = false;
   };

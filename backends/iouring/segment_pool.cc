@@ -41,6 +41,15 @@ std::uint64_t SegmentPool::left() const {
   return spares_.size() + creatable_ + table_.reclaimable();
 }
 
+bool SegmentPool::wants_spare() const {
+  return !stop_ && !failed_ && creatable_ > 0 && spares_.size() < limits_.spares_wanted;
+}
+
+bool SegmentPool::needs_spare() const {
+  const std::lock_guard lock(mutex_);
+  return wants_spare();
+}
+
 bool SegmentPool::coming() const {
   return !stop_ && !failed_ && (creatable_ > 0 || !table_.free().empty());
 }
@@ -115,8 +124,7 @@ SegmentPool::Chores SegmentPool::chores() {
     spares_.pop_back();
   }
   found.unwanted = std::exchange(unwanted_, {});
-  found.create =
-      found.free_generations.empty() && spares_.size() < limits_.spares_wanted && creatable_ > 0;
+  found.create = found.free_generations.empty() && wants_spare();
   found.checkpoint = found.free_generations.empty() && !found.create && checkpoint_due();
   return found;
 }

@@ -67,6 +67,7 @@ class SegmentPool {
 
   // The caretaker: waits until there is something to do.
   Chores wait_for_chores();
+  bool needs_spare() const;
   void segment_created(std::uint32_t number);
   void creation_failed();
   // Segments were given back: a failed creation is worth another attempt.
@@ -88,6 +89,7 @@ class SegmentPool {
   // Segments that are there or will be without anything more being discarded.
   std::uint64_t left() const;
   bool coming() const;  // the caretaker is about to add one
+  bool wants_spare() const;
   bool checkpoint_due() const;
   Chores chores();
 
