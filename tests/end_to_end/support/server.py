@@ -49,6 +49,7 @@ class Brevdue:
         self.environment = dict(os.environ)
         self.process = None
         self._log_from = 0
+        self._port = None
         self.write_config()
 
     def write_config(self, **changes):
@@ -62,6 +63,7 @@ class Brevdue:
         """Starts it and does not wait: for starts that are to fail."""
         self.log_path.touch()
         self._log_from = self.log_path.stat().st_size
+        self._port = None
         with open(self.log_path, "ab") as log:
             self.process = spawn([*self.prefix, program("brevdue"), "serve", "-c", self.config],
                                  stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
@@ -70,6 +72,7 @@ class Brevdue:
     def start(self):
         self.spawn()
         wait_for(lambda: self.greets() or self._ended(), lambda: "the greeting of Brevdue\n" + self.log())
+        self._port = self.find_port()
         return self
 
     def _ended(self):
@@ -78,7 +81,7 @@ class Brevdue:
         return False
 
     def greets(self):
-        port = self.find_port()
+        port = self._port or self.find_port()
         if not port:
             return False
         try:
@@ -93,7 +96,7 @@ class Brevdue:
 
     @property
     def port(self):
-        return self.find_port()
+        return self._port
 
     @property
     def master(self):
