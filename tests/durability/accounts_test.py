@@ -33,11 +33,12 @@ class Verdict(unittest.TestCase):
     REFUSED = "r2.c0m1n1@d0.load.test"
     NOTICE = "back.c0m1n1@load.test"
 
-    def verdict(self, client, sink, cuts=()):
+    def verdict(self, client, sink, cuts=(), log=""):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "client.book").write_text("".join(line + "\n" for line in client))
             (folder / "sink.book").write_text("".join(line + "\n" for line in sink))
+            (folder / "brevdue.log").write_text(log)
             result, words = compare(BOOKS, folder, cuts, 500)
         faults = {name: result[name] for name in FAULTS if result[name]}
         self.assertEqual(result["sound"], not faults)
@@ -72,6 +73,14 @@ class Verdict(unittest.TestCase):
         faults, result = self.verdict(self.client, self.sink, [15 * MS])
         self.assertEqual(faults, {})
         self.assertEqual((result["duplicates_explained"], result["widest_window_ms"]), (1, 5.0))
+
+    def test_removed_and_yet_again_after_a_cut(self):
+        self.sink.append(came(20 * MS, self.KEYS[0], self.PLAIN))
+        log = "1970-01-01T00:00:00.011000+00:00 host brevdue/qmgr[7]: 0id: removed\n"
+        self.assertEqual(self.verdict(self.client[:1], self.sink[::2], [15 * MS], log)[0],
+                         {"resurrected": 1})
+        log = log.replace("011000", "021000")
+        self.assertEqual(self.verdict(self.client[:1], self.sink[::2], [15 * MS], log)[0], {})
 
     def test_second_arrival_long_before_a_cut(self):
         self.sink.append(came(2000 * MS, self.KEYS[0], self.PLAIN))

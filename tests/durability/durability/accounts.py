@@ -1,21 +1,25 @@
 """The verdict: brevdue-books over both books, and beside it what it does not know, the DSNs.
 
 A recipient refused for good by the sink does not arrive; its message's sender gets a DSN instead,
-at an address of its own. So each (message, recipient) with a 250 has arrived, or its DSN has.
+at an address of its own. So each (message, recipient) with a 250 has arrived, or its DSN has. And what
+Brevdue has logged as removed was removed durably: after a cut it may not come again.
 """
 
 import bisect
 import collections
+import datetime
 import json
+import re
 import subprocess
 
 from .traffic import REFUSED, notice_address
 
 # Fields of the books, see bench/load/README.md.
-CLIENT_TIME, CLIENT_KEY, CLIENT_OUTCOME, CLIENT_RECIPIENTS = 0, 1, 4, 8
+CLIENT_TIME, CLIENT_KEY, CLIENT_OUTCOME, CLIENT_QUEUE_ID, CLIENT_RECIPIENTS = 0, 1, 4, 7, 8
 SINK_TIME, SINK_KEY, SINK_VERDICT, SINK_RECIPIENT = 0, 1, 4, 7
 FAULTS = ("lost", "altered", "duplicates", "unexplained", "ghosts", "dsn_duplicates", "dsn_ghosts",
-          "dsn_and_arrived")
+          "dsn_and_arrived", "resurrected")
+REMOVED = re.compile(r"(\S+) \S+ brevdue/qmgr\[\d+\]: (\w+): removed$")
 
 
 class Cuts:
@@ -45,7 +49,7 @@ class Books:
 
     def __init__(self, folder):
         self.notices = {}  # the DSN's address: (key, recipient, time of the 250 or None)
-        self.accepted = set()
+        self.accepted = {}  # (key, recipient): queue id
         self.accepted_messages = 0
         self.arrived = collections.defaultdict(list)
         self.reported = collections.defaultdict(list)
@@ -70,7 +74,7 @@ class Books:
         self.accepted_messages += accepted
         for recipient in fields[CLIENT_RECIPIENTS].split(","):
             if accepted:
-                self.accepted.add((fields[CLIENT_KEY], recipient))
+                self.accepted[fields[CLIENT_KEY], recipient] = fields[CLIENT_QUEUE_ID]
             if recipient.startswith(REFUSED):
                 self.notices[notice_address(recipient)] = (
                     fields[CLIENT_KEY], recipient, int(fields[CLIENT_TIME]) if accepted else None)
@@ -106,6 +110,28 @@ def _judge_notices(books, cuts, result, words):
     return elsewhere
 
 
+def _removals(log):
+    """{queue id: when Brevdue first logged that it is gone, in microseconds}."""
+    removals = {}
+    if log.exists():
+        with open(log, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                found = REMOVED.match(line)
+                if found and found.group(2) not in removals:
+                    moment = datetime.datetime.fromisoformat(found.group(1))
+                    removals[found.group(2)] = round(moment.timestamp() * 1e6)
+    return removals
+
+
+def _judge_removals(books, cuts, removals, result, words):
+    for (key, recipient), queue_id in books.accepted.items():
+        times = books.arrived.get((key, recipient), ())
+        gone = removals.get(queue_id)
+        if gone is not None and any(cuts.between(gone, time) for time in times):
+            result["resurrected"] += 1
+            words.append(f"{key} {recipient} ({queue_id}) was removed at {gone}, and came again")
+
+
 def _widest(books, cuts):
     """How long before a cut the earliest arrival lay that came again after it, milliseconds."""
     widest = 0
@@ -126,6 +152,7 @@ def compare(program, folder, cut_times, window_ms):
     result = dict.fromkeys(FAULTS, 0) | {"dsn_duplicates_explained": 0}
     words = []
     elsewhere = _judge_notices(books, cuts, result, words)
+    _judge_removals(books, cuts, _removals(folder / "brevdue.log"), result, words)
     (folder / "elsewhere").write_text("".join(line + "\n" for line in elsewhere))
     (folder / "cuts").write_text("".join(f"{time}\n" for time in cuts.times))
     # DSNs have been judged here: brevdue-books gets what has a key.

@@ -79,7 +79,8 @@ def unexplained_duplicates(result):
 
 
 def other_faults(result):
-    return sum(result[name] for name in ("unexplained", "ghosts", "dsn_ghosts", "dsn_and_arrived"))
+    return sum(result[name] for name in ("unexplained", "ghosts", "dsn_ghosts", "dsn_and_arrived",
+                                         "resurrected"))
 
 
 COLUMNS = (
@@ -118,7 +119,7 @@ LEGEND = """\
 messages, recipients: with a 250. no answer: messages whose answer a cut took away; they may arrive.
 dup. allowed: arrived twice, where the result of the first was not yet durable at a cut (at most so
 many ms before it), where the client had no 250, or DSNs whose failure a cut made forgotten.
-other: arrived though refused, never sent, or reported failed."""
+other: arrived though refused, never sent, reported failed, or removed before a cut."""
 
 
 def fault_report(results, most=20):
