@@ -1,5 +1,6 @@
 #include "backends/iouring/log_format.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "backends/iouring/batch_builder.h"
@@ -143,6 +144,52 @@ TEST(LogFormat, BatchMayNotReachIntoTheFooter) {
   builder.add({.type = RecordType::message, .second = content});
   const auto bytes = builder.finish({.run = 3, .sequence = 105, .durable_through = 104});
   EXPECT_FALSE(decode_batch_header(bytes, segment, last));
+}
+
+// The bytes that FORMAT.md shows.
+TEST(LogFormat, TheWorkedExample) {
+  const SegmentHeader segment{.number = 7,
+                              .size = 1u << 20,
+                              .generation = 12,
+                              .run = 3,
+                              .first_sequence = 100,
+                              .salt = 0x0123456789abcdef};
+  const auto hex = [](std::string_view bytes) {
+    std::string text;
+    for (const char byte : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+    return text;
+  };
+  EXPECT_EQ(hex(encode(segment).substr(0, 48)),
+            "42525653010000000700000000001000"
+            "0c000000030000006400000000000000"
+            "efcdab896745230100000000fd08b5f6");
+  BatchBuilder builder(64 * 1024);
+  builder.begin(segment, segment_header_area, batch_header_size);
+  builder.add({.type = RecordType::message,
+               .id = mail::QueueId(0x5f5e1000001),
+               .first = "env",
+               .second = "Hi\r\n"});
+  builder.add(
+      {.type = RecordType::tombstone, .id = mail::QueueId(0x5f5e0fff001), .target = {11, 8264}});
+  const auto batch = builder.finish({.run = 3, .sequence = 100, .durable_through = 99});
+  EXPECT_EQ(hex(batch.substr(0, 192)),
+            "42525642010048000c00000003000000"
+            "efcdab89674523016400000000000000"
+            "6300000000000000002000006f000000"
+            "02000000f943adcb0000000000000000"
+            "0000000028d0b0a53b00000001000000"
+            "010000e1f50500000000000000000000"
+            "00000000000000000000000003000000"
+            "baeaa45e9bb26a05ad7ce664656e7648"
+            "690d0a340000000300000001f0ffe0f5"
+            "0500000b000000482000000000000000"
+            "00000000000000000000000000000000"
+            "0000006b7cf244000000000000000000");
+  EXPECT_EQ(batch.size(), log_block);
+  EXPECT_EQ(hex(encode(SegmentFooter{12288, 100}, segment).substr(0, 40)),
+            "425256460c000000efcdab8967452301"
+            "64000000000000000030000000000000"
+            "00000000484347c5");
 }
 
 }  // namespace brevdue::tests
