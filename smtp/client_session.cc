@@ -238,6 +238,10 @@ void ClientSession::received(std::string_view bytes) {
 }
 
 void ClientSession::take(const ServerReply& reply) {
+  // Whoever answers before he was asked would have every reply after it taken for another's.
+  if (!output_.empty() && reply.code != 421) {
+    return fail_connection(Failure::protocol, "a reply to a command that was not sent yet");
+  }
   if (answered_ == awaited_.size() && state_ != State::interrupted) {
     if (reply.code == 421) return take_421(ClientPhase::content, reply);
     return fail_connection(Failure::protocol, "a reply to no command");
@@ -368,7 +372,7 @@ void ClientSession::take_end_of_data(const ServerReply& reply) {
 }
 
 void ClientSession::take_421(ClientPhase phase, const ServerReply& reply) {
-  if (state_ == State::opening) {
+  if (before_first_transaction()) {
     refusal_ = refused(reply);
     return close();
   }
@@ -410,7 +414,7 @@ void ClientSession::quit() {
 
 void ClientSession::fail_connection(Failure failure, std::string_view fault) {
   if (state_ == State::closed) return;
-  const ClientPhase at = phase();
+  const ClientPhase at = state_ == State::idle ? ClientPhase::ehlo : phase();
   ClientResult result;
   result.enhanced = failure == Failure::protocol ? "4.5.0" : "4.4.2";
   result.text =
@@ -421,7 +425,7 @@ void ClientSession::fail_connection(Failure failure, std::string_view fault) {
           : fmt::format("protocol error by {} while {}: {}", options_.peer, doing(at), fault);
   result.text = cut(std::move(result.text));
   if (at == ClientPhase::end_of_data) result.verdict = ClientVerdict::deferred;
-  if (state_ == State::opening) {
+  if (before_first_transaction()) {
     refusal_ = std::move(result);
   } else if (state_ != State::idle && state_ != State::quitting) {
     connection_failed_ = true;

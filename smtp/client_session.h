@@ -132,6 +132,10 @@ class ClientSession {
     awaited_.push_back({phase, recipient});
   }
   ClientPhase phase() const;
+  // Also between the reply to EHLO and begin(): what comes in then means there will be none.
+  bool before_first_transaction() const {
+    return state_ == State::opening || (state_ == State::idle && transactions_ == 0);
+  }
   void hello(ClientPhase phase);
   bool refuse_unsendable();
   bool refuse_unsupported();

@@ -74,6 +74,30 @@ TEST_F(ClientSessionTest, falls_back_to_helo) {
   EXPECT_EQ(session.capabilities(), ClientCapabilities{});
 }
 
+TEST_F(ClientSessionTest, something_behind_the_reply_to_ehlo_refuses_the_first_transaction) {
+  for (const auto& [behind, text] :
+       {std::pair{"250 twice\r\n",
+                  "protocol error by mx.test[192.0.2.1] while performing the EHLO handshake: "
+                  "a reply to no command"},
+        std::pair{"421 4.3.2 going down\r\n",
+                  "host mx.test[192.0.2.1] refused to talk to me: 421 4.3.2 going down"}}) {
+    ClientSession greeted({"client.test", "mx.test[192.0.2.1]", false});
+    greeted.received("220 mx.test\r\n");
+    greeted.written();
+    greeted.received(std::string("250 mx.test\r\n") + behind);
+    EXPECT_EQ(greeted.next().need, Need::closed);
+    ASSERT_TRUE(greeted.refusal());
+    EXPECT_EQ(greeted.refusal()->text, text);
+  }
+}
+
+TEST_F(ClientSessionTest, a_reply_to_what_was_not_sent_yet_is_an_error) {
+  session.received("220 mx.test\r\n220 mx.test\r\n");
+  EXPECT_EQ(session.next().need, Need::closed);
+  ASSERT_TRUE(session.refusal());
+  EXPECT_EQ(session.refusal()->enhanced, "4.5.0");
+}
+
 TEST_F(ClientSessionTest, sends_a_transaction_in_one_group) {
   open(pipelining);
   begin(envelope_for({"a@b.test", "c@d.test"}));
