@@ -1,0 +1,178 @@
+// When a batch leaves: the rule at the head of queue/committer.h, step by step.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/queue/committer_rig.h"
+
+namespace brevdue::tests {
+
+namespace {
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+
+TEST(CommitterGathering, WhatTheLoopHasAtHandJoinsOneBatch) {
+  CommitterRig rig;
+  rig.enqueue(1);
+  rig.enqueue(2);
+  rig.enqueue(3);
+  EXPECT_EQ(rig.store.in_flight(), 0u);
+  rig.loop.run_posted();
+  EXPECT_THAT(rig.batches(), ElementsAre(3));
+}
+
+TEST(CommitterGathering, OneWriterWaitsForNothing) {
+  CommitterRig rig;
+  for (std::uint64_t id = 1; id <= 5; ++id) {
+    rig.enqueue(id);
+    rig.loop.run_posted();
+    EXPECT_EQ(rig.store.in_flight(), 1u) << id;
+    EXPECT_EQ(rig.loop.timers(), 0u) << id;
+    rig.land(20ms);
+  }
+  EXPECT_THAT(rig.batches(), ElementsAre(1, 1, 1, 1, 1));
+}
+
+TEST(CommitterGathering, NobodyWaitsForWritersThatLeftLongAgo) {
+  CommitterRig rig;
+  for (std::uint64_t id = 1; id <= 10; ++id) rig.enqueue(id);
+  rig.loop.run_posted();
+  rig.land(20ms);
+  rig.loop.advance(10ms);  // the half of the commit has passed
+  rig.enqueue(11);
+  rig.loop.run_posted();
+  EXPECT_THAT(rig.batches(), ElementsAre(10, 1));
+}
+
+TEST(CommitterGathering, WhatArrivesDuringACommitGathers) {
+  CommitterRig rig;
+  rig.enqueue(1);
+  rig.loop.run_posted();
+  for (std::uint64_t id = 2; id <= 4; ++id) {
+    rig.enqueue(id);
+    rig.loop.advance(1ms);
+  }
+  EXPECT_THAT(rig.batches(), ElementsAre(1));
+}
+
+TEST(CommitterGathering, GoesOnceAllThatAreKnownAreIn) {
+  CommitterRig rig;
+  rig.enqueue(1);
+  rig.loop.run_posted();
+  for (std::uint64_t id = 2; id <= 4; ++id) rig.enqueue(id);
+  rig.land(10ms);
+  EXPECT_THAT(rig.batches(), ElementsAre(1));  // writer 1 may come back
+  rig.loop.advance(1ms);
+  rig.enqueue(5);
+  rig.loop.run_posted();
+  EXPECT_THAT(rig.batches(), ElementsAre(1, 4));
+  EXPECT_EQ(rig.loop.timers(), 0u);
+}
+
+TEST(CommitterGathering, WaitsAtMostHalfOfTheLastCommit) {
+  CommitterRig rig;
+  rig.enqueue(1);
+  rig.loop.run_posted();
+  for (std::uint64_t id = 2; id <= 4; ++id) rig.enqueue(id);
+  rig.land(10ms);
+  ASSERT_EQ(rig.loop.timers(), 1u);
+  EXPECT_EQ(rig.loop.next_delay(), 5ms);
+  rig.loop.advance(5ms - 1ns);
+  EXPECT_THAT(rig.batches(), ElementsAre(1));
+  rig.loop.advance(1ns);
+  EXPECT_THAT(rig.batches(), ElementsAre(1, 3));
+}
+
+TEST(CommitterGathering, TheWaitIsCountedFromTheLandingNotFromTheLastArrival) {
+  CommitterRig rig;
+  for (std::uint64_t id = 1; id <= 8; ++id) rig.enqueue(id);
+  rig.loop.run_posted();
+  rig.land(10ms);
+  for (std::uint64_t id = 9; id <= 12; ++id) {
+    rig.loop.advance(1ms);
+    rig.enqueue(id);
+  }
+  rig.loop.run_posted();
+  EXPECT_THAT(rig.batches(), ElementsAre(8));
+  rig.loop.advance(1ms);
+  EXPECT_THAT(rig.batches(), ElementsAre(8, 4));
+}
+
+TEST(CommitterGathering, HalfOfAFastCommitIsNotWorthATimer) {
+  CommitterRig rig;
+  rig.enqueue(1);
+  rig.loop.run_posted();
+  rig.enqueue(2);
+  rig.land(799us);
+  EXPECT_THAT(rig.batches(), ElementsAre(1, 1));
+  EXPECT_EQ(rig.loop.timers(), 0u);
+}
+
+TEST(CommitterGathering, HalfOfACommitAtTheBoundIsWaitedFor) {
+  CommitterRig rig;
+  rig.enqueue(1);
+  rig.loop.run_posted();
+  rig.enqueue(2);
+  rig.land(800us);
+  EXPECT_THAT(rig.batches(), ElementsAre(1));
+  rig.loop.advance(400us);
+  EXPECT_THAT(rig.batches(), ElementsAre(1, 1));
+}
+
+TEST(CommitterGathering, AFullBatchDoesNotWait) {
+  CommitterRig rig({.batch_bytes_max = 4000});
+  for (std::uint64_t id = 1; id <= 3; ++id) rig.enqueue(id);
+  rig.loop.run_posted();
+  rig.enqueue(4);
+  rig.land(10ms);
+  EXPECT_THAT(rig.batches(), ElementsAre(3));
+  rig.enqueue(5, 3000);  // not all are in, but more would not fit
+  rig.loop.run_posted();
+  EXPECT_THAT(rig.batches(), ElementsAre(3, 1));
+}
+
+class LoneMutation : public testing::TestWithParam<bool> {
+ protected:
+  queue::Mutation mutation() const {
+    return GetParam() ? CommitterRig::settle_of(1) : CommitterRig::discard_of(1);
+  }
+  CommitterRig rig_;
+};
+
+TEST_P(LoneMutation, GoesAfterTheLoneDelay) {
+  rig_.submit(mutation());
+  rig_.loop.advance(10ms - 1ns);
+  EXPECT_TRUE(rig_.batches().empty());
+  rig_.loop.advance(1ns);
+  EXPECT_THAT(rig_.batches(), ElementsAre(1));
+}
+
+TEST_P(LoneMutation, TheDelayIsThatOfTheFirst) {
+  rig_.submit(mutation());
+  rig_.loop.advance(6ms);
+  rig_.submit(mutation());
+  rig_.loop.advance(4ms);
+  EXPECT_THAT(rig_.batches(), ElementsAre(2));
+}
+
+TEST_P(LoneMutation, GoesWithTheNextEnqueueAndBeforeIt) {
+  rig_.submit(mutation());
+  rig_.loop.advance(3ms);
+  rig_.enqueue(2);
+  rig_.loop.run_posted();
+  EXPECT_THAT(rig_.store.submitted, ElementsAre(ElementsAre(mail::QueueId(1), mail::QueueId(2))));
+  EXPECT_EQ(rig_.loop.timers(), 0u);
+}
+
+TEST_P(LoneMutation, ThatGrewOldDuringACommitGoesAtItsLanding) {
+  rig_.enqueue(7);
+  rig_.loop.run_posted();
+  rig_.submit(mutation());
+  rig_.land(12ms);
+  EXPECT_THAT(rig_.batches(), ElementsAre(1, 1));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, LoneMutation, testing::Bool(),
+                         [](const auto& kind) { return kind.param ? "Settle" : "Discard"; });
+}  // namespace
+
+}  // namespace brevdue::tests
