@@ -71,6 +71,9 @@ void add_queue(CLI::App& app, Parsed& parsed) {
   list->add_flag("--json", parsed.json, "One JSON object a line, as postqueue -j prints it");
   list->final_callback(
       [&parsed] { parsed.code = brevdue::cli::queue_list(parsed.config_path, parsed.json); });
+  CLI::App* stats = command(*queue, "stats",
+                            "How much is queued, and what was committed since the start", parsed);
+  stats->final_callback([&parsed] { parsed.code = brevdue::cli::queue_stats(parsed.config_path); });
   CLI::App* show = command(*queue, "show", "Envelope, state and content of a message", parsed);
   add_selection(show, parsed, false);
   show->get_option("ID")->required();

@@ -141,6 +141,22 @@ int queue_list(const std::string& config_path, bool json) {
   return 0;
 }
 
+int queue_stats(const std::string& config_path) {
+  const auto config = read_config(config_path);
+  if (!config) return EX_CONFIG;
+  auto client = ControlClient::connect(config->control.socket);
+  if (!client) return complain(client.error());
+  ipc::ControlRequest request;
+  request.verb = ipc::ControlVerb::statistics;
+  auto done =
+      client->ask(request, [](ipc::ControlFrame type, std::string_view payload) -> Result<void> {
+        if (type == ipc::ControlFrame::line) fmt::print("{}\n", payload);
+        return {};
+      });
+  if (!done) return complain(done.error());
+  return 0;
+}
+
 int queue_show(const std::string& config_path, const QueueSelection& selection) {
   const auto config = read_config(config_path);
   if (!config) return EX_CONFIG;

@@ -42,6 +42,8 @@ std::string_view name_of(ControlVerb verb) {
       return "delete";
     case ControlVerb::flush:
       return "flush";
+    case ControlVerb::statistics:
+      return "stats";
   }
   return "unknown";
 }
@@ -92,8 +94,21 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     begin();
   }
 
+  void show_statistics() {
+    const queue::CommitterStatistics done = server_.queue_.statistics();
+    const auto last =
+        std::chrono::duration_cast<std::chrono::microseconds>(done.last_commit).count();
+    send(ControlFrame::line, fmt::format("queued {}", server_.queue_.size()));
+    send(ControlFrame::line, fmt::format("commits {}", done.batches));
+    send(ControlFrame::line, fmt::format("enqueued {}", done.enqueued));
+    send(ControlFrame::line, fmt::format("changes {}", done.mutations));
+    send(ControlFrame::line, fmt::format("last_commit_us {}", last));
+    finish();
+  }
+
   // Until recovery has ended the index lacks what is on the disk: an answer would be wrong.
   void begin() {
+    if (request_.verb == ControlVerb::statistics) return show_statistics();
     if (server_.queue_.recovering()) {
       server_.events_.run_after(recovery_poll, [self = shared_from_this()] {
         if (self->channel_.is_open()) self->begin();
@@ -168,6 +183,7 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
       case ControlVerb::discard:
         return dispatcher.discard(id, completion());
       case ControlVerb::flush:
+      case ControlVerb::statistics:
         return;
     }
   }

@@ -27,7 +27,7 @@ Result<ControlRequest> decode_control_request(std::string_view payload) {
   request.destination = in.get_short_string();
   request.reverse_path = in.get_short_string();
   const std::uint64_t count = in.get_varint();
-  if (!in.ok() || verb > static_cast<std::uint8_t>(ControlVerb::flush) || count > ids_max ||
+  if (!in.ok() || verb > static_cast<std::uint8_t>(ControlVerb::statistics) || count > ids_max ||
       count > in.rest().size() / 8) {
     return fail(ErrorCode::protocol, "malformed control request");
   }

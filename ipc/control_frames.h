@@ -28,10 +28,11 @@ enum class ControlVerb : std::uint8_t {
   show,  // entry, then content
   hold,
   release,
-  retry,    // attempt now
-  bounce,   // fail every open recipient and send the DSN
-  discard,  // forget the message without a DSN ("delete")
-  flush,    // attempt everything, or everything for one destination, now
+  retry,       // attempt now
+  bounce,      // fail every open recipient and send the DSN
+  discard,     // forget the message without a DSN ("delete")
+  flush,       // attempt everything, or everything for one destination, now
+  statistics,  // lines "NAME NUMBER": what the queue has done since it was opened
 };
 
 struct ControlRequest {

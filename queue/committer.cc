@@ -101,9 +101,6 @@ void Committer::launch(SteadyTime now) {
   waiting_enqueues_ -= flight.enqueues;
   first_arrival_ = now;
   ++in_flight_;
-  ++statistics_.batches;
-  statistics_.mutations += batch.size();
-  statistics_.enqueued += flight.enqueues;
   auto landing = [this, alive = alive_, &loop = loop_,
                   flight = std::move(flight)](BatchResults results) mutable {
     loop.post([this, alive = std::move(alive), flight = std::move(flight),
@@ -118,6 +115,9 @@ void Committer::landed(Flight flight, BatchResults results) {
   --in_flight_;
   last_landing_ = clock_.steady();
   statistics_.last_commit = last_landing_ - flight.started;
+  ++statistics_.batches;
+  statistics_.mutations += results.size();
+  statistics_.enqueued += flight.enqueues;
   expected_enqueues_ = flight.enqueues + waiting_enqueues_;
   const auto alive = alive_;
   std::size_t at = 0;

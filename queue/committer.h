@@ -31,6 +31,7 @@ struct CommitterOptions {
   std::chrono::microseconds gather_min{400};  // a shorter wait than this is not worth a timer
 };
 
+// Of batches that have been answered.
 struct CommitterStatistics {
   std::uint64_t batches = 0;
   std::uint64_t mutations = 0;

@@ -178,9 +178,12 @@ void LoadRun::abandon_all() {
 }
 
 void LoadRun::print_progress() {
-  fmt::print(stderr, "{} accepted ({}/s), {} tempfail, {} permfail, {} unknown, {} unsent\n",
+  fmt::print(stderr,
+             "{} accepted ({}/s), {} tempfail, {} permfail, {} unknown, {} unsent; 250 "
+             "after p50 {} p99 {} us\n",
              report_.accepted, report_.accepted - printed_accepted_, report_.tempfail,
-             report_.permfail, report_.unknown, report_.unsent);
+             report_.permfail, report_.unknown, report_.unsent, report_.latency.quantile(0.5),
+             report_.latency.quantile(0.99));
   printed_accepted_ = report_.accepted;
 }
 

@@ -171,6 +171,21 @@ class QueueCommands(EndToEnd):
         self.change(server, "delete", "-", text=picked + "\n\n", says="2 messages deleted\n")
         self.assertEqual(list(self.by_id(server)), [ids[1]])
 
+    def test_stats_count_what_was_committed(self):
+        server, ids = self.three_deferred()
+
+        def stats():
+            return {name: int(number) for name, number in
+                    map(str.split, self.change(server, "stats").stdout.splitlines())}
+
+        # Each was enqueued and deferred; the list shows that a moment before it is durable.
+        wait_for(lambda: stats()["changes"] == 6, "six changes")
+        self.assertEqual(list(stats()), ["queued", "commits", "enqueued", "changes", "last_commit_us"])
+        self.assertEqual((stats()["queued"], stats()["enqueued"]), (3, 3))
+        self.assertIn(stats()["commits"], range(3, 7))  # the messages came one after the other
+        server.stop()
+        self.change(server, "stats", code=75)
+
     def test_exit_codes(self):
         server, ids = self.three_deferred()
         self.change(server, "delete", ids[0])
