@@ -23,8 +23,8 @@ constexpr std::string_view help_text =
 
   --client FILE        a book of brevdue-load; may be given many times
   --sink FILE          a book of brevdue-sink; may be given many times
-  --elsewhere FILE     messages with a 250 that need not have arrived, since they are still queued or
-                       were bounced: one "KEY" or "KEY RECIPIENT" a line
+  --elsewhere FILE     messages with a 250 that need not have arrived: still queued, or bounced;
+                       one "KEY" or "KEY RECIPIENT" a line
   --cuts FILE          times of kills and power cuts, one a line, in microseconds since the epoch
   --cut-window MS      a second arrival is explained by a cut at most so long after the first (1000)
   --allow-duplicates   print the number of unexplained duplicates, but do not fail

@@ -142,9 +142,10 @@ std::string_view load_help() {
   --progress                   a line a second on stderr
   --json                       the summary as one JSON object on stdout
 
-Refused and lost connections are made again after 50 ms, doubling to 1 s. A message whose answer was
-lost is booked as unknown and never sent again. SIGINT and SIGTERM stop it: answers under way get five
-seconds, then the book is finished. Exit: 0 done, 69 gave up, 64 bad arguments, 74 book not writable.
+Refused and lost connections are made again after 50 ms, doubling to 1 s. A message whose answer
+was lost is booked as unknown and never sent again. SIGINT and SIGTERM stop it: answers under way
+get five seconds, then the book is finished. Exit: 0 done, 69 gave up, 64 bad arguments, 74 book
+not writable.
 )";
 }
 
