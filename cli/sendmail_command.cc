@@ -39,6 +39,25 @@ struct Arguments {
 // Options whose value stands in the next argument when it does not follow at once.
 constexpr std::string_view with_value = "fFrCNRVBLhXOopdqmc";
 
+constexpr std::string_view help_text =
+    R"(The sendmail command line that programs expect: sends mail by SMTP to the first listener.
+Usage: brevdue sendmail [OPTION...] [RECIPIENT...] <MESSAGE
+
+  -t                      recipients are those in To, Cc and Bcc, beside those given
+  -i, -oi                 a line with a single dot does not end the message
+  -f ADDRESS, -r ADDRESS  the reverse-path (<> for the null reverse-path)
+  -F NAME                 the full name in a From field that is added
+  -N LIST                 NOTIFY: never, or of success, failure, delay
+  -R full|hdrs, -V ID     RET and ENVID of DSN
+  -B 8BITMIME             the content is 8-bit
+  -bs                     SMTP on standard input and output
+  -bp                     what is queued (brevdue queue list)
+  -q                      attempt what is deferred (brevdue queue flush)
+  -C FILE                 the config file
+
+Exits 75 when nobody listens or the message is to be sent again later, 69 when it was refused.
+)";
+
 std::uint8_t parse_notify(const std::string& text) {
   std::uint8_t notify = 0;
   if (text.find("never") != std::string::npos) return mail::DsnNotify::never;
@@ -205,6 +224,10 @@ int send(const Arguments& arguments, const config::Config& config, UniqueFd sock
 }  // namespace
 
 int sendmail(const std::vector<std::string>& texts) {
+  if (texts == std::vector<std::string>{"--help"}) {
+    fmt::print("{}", help_text);
+    return 0;
+  }
   const Arguments arguments = parse(texts);
   if (!arguments.problem.empty()) {
     fmt::print(stderr, "sendmail: {}\n", arguments.problem);
