@@ -182,7 +182,7 @@ class Demo:
     def run(self):
         self.set_up()
         kind, device = file_system_of(self.folder)
-        self.screen.say(f"Brevdue listens on 127.0.0.1:{self.port}, its spool is in {self.folder} ({kind}).")
+        self.screen.say(f"Brevdue listens on 127.0.0.1:{self.port}.\nIts spool is in {self.folder} ({kind}).")
         if kind in ("tmpfs", "ramfs"):
             self.screen.say("That is memory: a sync costs nothing there, and nothing survives a power cut.\n"
                             "Set TMPDIR to a directory on a disk to see what a disk costs.")
@@ -260,7 +260,7 @@ class Demo:
         say("\n  The wait for a 250 is counted from the final dot. A sync makes a whole batch\n"
             "  durable: the more clients wait, the fewer syncs a message. Counted are all\n"
             "  commits of qmgr, one synced write each: messages that came, and those relayed.")
-        say(f"  Clients, Brevdue and sink shared {os.cpu_count()} processors; the spool was {where}.")
+        say(f"  Clients, Brevdue and sink shared {os.cpu_count()} processors. The spool was\n  {where}.")
         return good
 
 
