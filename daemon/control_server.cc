@@ -169,7 +169,8 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
       case ControlVerb::show:
       case ControlVerb::list:
         send(ControlFrame::entry,
-             encode(ipc::make_queue_entry(*envelope, message->state, dispatcher.is_active(id))));
+             encode(ipc::make_queue_entry(*envelope, message->state,
+                                          dispatcher.is_active(id) || leaving)));
         if (request_.verb == ControlVerb::show) show_content(id);
         return;
       case ControlVerb::hold:

@@ -3,7 +3,7 @@
 import socket
 import struct
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .waiting import wait_for
 
@@ -27,7 +27,6 @@ class _Session:
     reader: object
     message: Message = None
     ended: bool = False
-    refused: list = field(default_factory=list)
 
 
 class Sink:
@@ -36,9 +35,10 @@ class Sink:
     the line, or at dot the list of recipients. It runs in the thread of the session and may wait."""
 
     def __init__(self, answer=None, extensions=("PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES"),
-                 port=0):
+                 host="127.0.0.1", port=0, name="sink.test"):
         self.answer = answer or (lambda stage, argument: None)
         self.extensions = extensions
+        self.name = name
         self.messages = []
         self.connections = 0
         self.commands = []
@@ -46,10 +46,10 @@ class Sink:
         self._open = set()
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", port))
+        self._listener.bind((host, port))
         self._listener.listen(128)
         self.port = self._listener.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"{host}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
@@ -87,7 +87,7 @@ class Sink:
     def _serve(self, connection):
         session = _Session(connection, connection.makefile("rb"))
         try:
-            self._say(session, "connect", "", "220 sink.test ESMTP")
+            self._say(session, "connect", "", f"220 {self.name} ESMTP")
             while not session.ended:
                 line = session.reader.readline()
                 if not line:
@@ -105,12 +105,7 @@ class Sink:
         """True if the good reply was given."""
         reply = self.answer(stage, argument)
         if reply in (STALL, CLOSE, RESET):
-            session.ended = True
-            if reply == STALL:
-                while session.connection.recv(65536):
-                    pass
-            if reply == RESET:
-                session.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._end_badly(session, reply)
             return False
         text = good if reply is None else reply
         session.connection.sendall(text if isinstance(text, bytes) else text.encode() + b"\r\n")
@@ -123,13 +118,15 @@ class Sink:
         argument, _, parameters = line.partition(">")
         path = argument.partition("<")[2]
         if verb in ("EHLO", "HELO"):
-            words = ["sink.test", *self.extensions] if verb == "EHLO" else ["sink.test"]
+            words = [self.name, *(self.extensions if verb == "EHLO" else ())]
             greeting = "\r\n".join(f"250{'-' if word is not words[-1] else ' '}{word}" for word in words)
             self._say(session, "ehlo", line, greeting)
         elif verb == "MAIL":
             session.message = None
             if self._say(session, "mail", line, "250 2.1.0 ok"):
                 session.message = Message(path, parameters.strip(), [], [])
+        elif verb == "RCPT" and session.message is None:
+            session.connection.sendall(b"503 5.5.1 MAIL first\r\n")
         elif verb == "RCPT":
             if self._say(session, "rcpt", path, "250 2.1.5 ok"):
                 session.message.recipients.append(path)
@@ -164,12 +161,12 @@ class Sink:
                 self.messages.append(session.message)
             session.connection.sendall(b"250 2.0.0 ok: queued as SINK%d\r\n" % len(self.messages))
         elif reply in (STALL, CLOSE, RESET):
-            self.answer_at_end(session, reply)
+            self._end_badly(session, reply)
         else:
             session.connection.sendall(reply.encode() + b"\r\n")
         session.message = None
 
-    def answer_at_end(self, session, reply):
+    def _end_badly(self, session, reply):
         session.ended = True
         if reply == STALL:
             while session.connection.recv(65536):
