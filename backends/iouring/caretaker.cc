@@ -60,6 +60,7 @@ void Caretaker::run(const std::atomic<bool>& cancelled) {
     if (chores.stop) return;
     for (const std::uint32_t number : chores.unwanted) remove_blank(number);
     for (const std::uint32_t generation : chores.free_generations) retire(generation);
+    if (chores.look) look_at_free_space();
     if (chores.create) create(cancelled);
     if (!chores.checkpoint) continue;
     const auto done = checkpoint(cancelled);

@@ -6,8 +6,8 @@
 namespace brevdue::backends {
 
 namespace {
-// After a failed creation the disk is asked again this often.
-constexpr std::chrono::seconds retry_creation{1};
+// Others fill and free the disk, too: while it holds no further segment it is asked this often.
+constexpr std::chrono::seconds look_again{1};
 // With fewer pinned segments than this a checkpoint is not worth its reading.
 constexpr std::size_t pinned_min = 4;
 }  // namespace
@@ -137,12 +137,13 @@ SegmentPool::Chores SegmentPool::wait_for_chores() {
         !found.unwanted.empty()) {
       return found;
     }
-    if (!creation_failed_ || failed_) {
+    const bool tight = creation_failed_ || creatable_ == 0 || below_reserve_;
+    if (!tight || failed_) {
       caretaker_.wait(lock);
-    } else if (caretaker_.wait_for(lock, retry_creation) == std::cv_status::timeout) {
+    } else if (caretaker_.wait_for(lock, look_again) == std::cv_status::timeout) {
       creation_failed_ = false;
-      found.create = !stop_ && !failed_ && spares_.size() < limits_.spares_wanted;
-      if (found.create) return found;
+      found.look = !stop_ && !failed_;
+      if (found.look) return found;
     }
   }
 }

@@ -35,6 +35,7 @@ class SegmentPool {
     bool stop = false;
     std::vector<std::uint32_t> free_generations;
     std::vector<std::uint32_t> unwanted;  // blank segments to be removed
+    bool look = false;                    // how much space the file system has
     bool create = false;
     bool checkpoint = false;
   };

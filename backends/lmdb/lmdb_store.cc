@@ -1,5 +1,6 @@
 #include "backends/lmdb/lmdb_store.h"
 
+#include <chrono>
 #include <future>
 
 #include <fmt/format.h>
@@ -16,6 +17,9 @@ namespace {
 bool is_full(const Error& error) {
   return error.code == ErrorCode::storage_full && error.os_error == 0;
 }
+
+// Others fill and free the disk, too.
+constexpr std::chrono::seconds room_measured_every{1};
 
 Demand demand_of(const queue::Batch& batch, bool with_content) {
   // Headers and the rest of the last page, of the envelope and of the content.
@@ -72,7 +76,13 @@ void LmdbStore::work(std::function<void(Result<void>)> opened) {
   if (!usable) return;
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    const auto due = [this] { return stopping_ || !waiting_.empty(); };
+    if (!wake_.wait_for(lock, room_measured_every, due)) {
+      lock.unlock();
+      if (!failed_) room_ = environment_.room();
+      lock.lock();
+      continue;
+    }
     if (waiting_.empty()) return;
     auto [batch, done] = std::move(waiting_.front());
     waiting_.erase(waiting_.begin());

@@ -1,5 +1,6 @@
 #include "backends/maildir/maildir_store.h"
 
+#include <chrono>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -18,6 +19,8 @@ constexpr bool syncs = false;
 #else
 constexpr bool syncs = true;
 #endif
+// Others fill and free the disk, too.
+constexpr std::chrono::seconds room_measured_every{1};
 
 Location location_of(mail::QueueId id) {
   Location location;
@@ -101,7 +104,13 @@ void MaildirStore::submit(queue::Batch batch, queue::BatchDone done) {
 void MaildirStore::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    const auto due = [this] { return stopping_ || !waiting_.empty(); };
+    if (!wake_.wait_for(lock, room_measured_every, due)) {
+      lock.unlock();
+      if (!failed_) measure_room();
+      lock.lock();
+      continue;
+    }
     if (waiting_.empty()) return;
     auto [batch, done] = std::move(waiting_.front());
     waiting_.erase(waiting_.begin());
