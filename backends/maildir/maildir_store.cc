@@ -1,7 +1,9 @@
 #include "backends/maildir/maildir_store.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -33,6 +35,26 @@ Location location_of(mail::QueueId id) {
 bool is_harmless(ErrorCode code) {
   return code == ErrorCode::storage_full || code == ErrorCode::not_found ||
          code == ErrorCode::already_exists || code == ErrorCode::overloaded;
+}
+
+// Whether a DSN may have been written because of it.
+bool may_owe_notice(const mail::Settlement& settlement) {
+  return settlement.delay_notified ||
+         std::ranges::any_of(settlement.results, [](const mail::RecipientResult& result) {
+           return result.status != mail::RecipientStatus::deferred;
+         });
+}
+
+// Whether what the batch adds must be durable before its settlements are written: a cut may keep a
+// DSN and forget the failure it reports, never the other way round.
+bool adds_before_it_settles(const queue::Batch& batch) {
+  const bool adds = std::ranges::any_of(batch, [](const queue::Mutation& mutation) {
+    return std::holds_alternative<queue::Enqueue>(mutation);
+  });
+  return adds && std::ranges::any_of(batch, [](const queue::Mutation& mutation) {
+           const auto* settle = std::get_if<queue::Settle>(&mutation);
+           return settle != nullptr && may_owe_notice(settle->settlement);
+         });
 }
 }  // namespace
 
@@ -123,12 +145,17 @@ void MaildirStore::work() {
 BatchResults MaildirStore::commit(const queue::Batch& batch) {
   if (failed_) return BatchResults(batch.size(), fail(ErrorCode::unavailable, "maildir"));
   Commit commit(batch.size());
+  const bool in_two_steps = adds_before_it_settles(batch);
   for (std::size_t i = 0; i < batch.size() && !commit.broken; ++i) {
     if (const auto* enqueue = std::get_if<queue::Enqueue>(&batch[i])) add(commit, i, *enqueue);
+    const auto* settle = std::get_if<queue::Settle>(&batch[i]);
+    if (settle != nullptr && !in_two_steps) append(commit, i, *settle);
+  }
+  sync_changes(commit);
+  for (std::size_t i = 0; i < batch.size() && !commit.broken && in_two_steps; ++i) {
     if (const auto* settle = std::get_if<queue::Settle>(&batch[i])) append(commit, i, *settle);
   }
-  if (auto done = commit.broken ? Result<void>() : sync_added(commit); !done)
-    commit.broken = done.error();
+  sync_changes(commit);
   for (std::size_t i = 0; i < batch.size() && !commit.broken; ++i) {
     if (const auto* discard = std::get_if<queue::Discard>(&batch[i])) remove(commit, i, *discard);
   }
@@ -229,15 +256,18 @@ void MaildirStore::append(Commit& commit, std::size_t at, const queue::Settle& s
   if (auto noted = note_change(commit, std::move(*fd)); !noted) commit.broken = noted.error();
 }
 
-Result<void> MaildirStore::sync_added(Commit& commit) {
-  if (commit.changes == 0 || !syncs) return {};
+// What was written since the last time.
+void MaildirStore::sync_changes(Commit& commit) {
+  const std::size_t changes = std::exchange(commit.changes, 0);
+  const std::size_t created = std::exchange(commit.created, 0);
+  if (commit.broken || changes == 0 || !syncs) return;
   const bool each = options_.sync == MaildirSync::fsync ||
-                    (options_.sync == MaildirSync::automatic && commit.changes == 1);
-  if (!each) return files_.sync_file_system(directory_.get());
-  if (auto done = sync_open(commit); !done) return done;
+                    (options_.sync == MaildirSync::automatic && changes == 1);
+  auto done = each ? sync_open(commit) : files_.sync_file_system(directory_.get());
   // A file's own sync need not make its name durable (POSIX leaves it open; btrfs has forgotten
   // it).
-  return commit.created > 0 ? files_.sync(directory_.get()) : Result<void>();
+  if (done && each && created > 0) done = files_.sync(directory_.get());
+  if (!done) commit.broken = std::move(done.error());
 }
 
 void MaildirStore::remove(Commit& commit, std::size_t at, const queue::Discard& discard) {

@@ -71,7 +71,7 @@ class MaildirStore final : public queue::Store {
   Result<void> write_new(Commit& commit, const queue::Enqueue& enqueue);
   Result<void> note_change(Commit& commit, UniqueFd fd);
   Result<void> sync_open(Commit& commit);
-  Result<void> sync_added(Commit& commit);
+  void sync_changes(Commit& commit);
   void measure_room();
 
   struct Recovery;

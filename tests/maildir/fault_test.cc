@@ -1,5 +1,6 @@
 // Every file system call in turn fails, with each errno: no result says durable that is not,
 // nothing crashes, and a new store on the same directory has all that was acknowledged.
+#include <algorithm>
 #include <cerrno>
 
 #include <sys/resource.h>
@@ -208,6 +209,42 @@ TEST(MaildirFaults, WhatABatchAddsIsSyncedBeforeAnythingIsUnlinked) {
     if (calls[i].starts_with("sync")) last_sync = i;
   }
   EXPECT_LT(position("unlink " + old.id.text()), last_sync);
+}
+
+// Nor may a failure be noted whose DSN a cut could still take away.
+TEST(MaildirFaults, WhatABatchAddsIsSyncedBeforeAFailureIsNoted) {
+  for (const MaildirSync sync : {MaildirSync::automatic, MaildirSync::fsync, MaildirSync::syncfs}) {
+    RealFileSystem real;
+    FaultyFileSystem files(real);
+    TestSpool spool;
+    auto options = spool.options();
+    options.sync = sync;
+    MaildirStore store(options, files);
+    ASSERT_TRUE(store.start());
+    const TestMessage old = test_message(1, 100);
+    const auto first = commit(store, {queue::Enqueue{old.id, old.envelope, old.content}});
+    files.forget_calls();
+    const TestMessage notice = test_message(2, 100);
+    mail::Settlement settlement;
+    settlement.sequence = settlement.attempts = 1;
+    settlement.results.push_back({0, mail::RecipientStatus::failed, "550 no"});
+    const auto results =
+        commit(store, {queue::Settle{old.id, *first[0], settlement},
+                       queue::Enqueue{notice.id, notice.envelope, notice.content}});
+    ASSERT_TRUE(results[0] && results[1]);
+    const auto calls = files.calls();
+    const auto added = std::ranges::find_if(calls, [&](const std::string& call) {
+      return call.starts_with("write " + notice.id.text());
+    });
+    const auto is_sync = [](const std::string& call) { return call.starts_with("sync"); };
+    const auto synced = std::find_if(added, calls.end(), is_sync);
+    const auto noted = std::ranges::find_if(
+        calls, [&](const std::string& call) { return call.starts_with("write " + old.id.text()); });
+    ASSERT_NE(noted, calls.end());
+    EXPECT_LT(added, synced);
+    EXPECT_LT(synced, noted);
+    EXPECT_NE(std::find_if(noted, calls.end(), is_sync), calls.end());
+  }
 }
 
 }  // namespace brevdue::backends
