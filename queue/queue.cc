@@ -10,6 +10,7 @@ namespace {
 // Below this much room a DSN is made durable before the message it answers is touched: with more,
 // both ride in one batch, and the store cannot run out in between.
 constexpr std::uint64_t ample_room = 32u << 20;
+constexpr std::chrono::seconds notice_delay{1};
 
 bool is_store_failure(ErrorCode code) {
   return code == ErrorCode::io_failure || code == ErrorCode::unavailable ||
@@ -39,7 +40,10 @@ Queue::~Queue() {
 }
 
 void Queue::enqueue(NewMessage message, Done done) {
-  if (!is_available()) return done(fail(ErrorCode::unavailable, "queue"));
+  if (!is_available()) {
+    if (message.staged) staging_.remove(message.id);
+    return done(fail(ErrorCode::unavailable, "queue"));
+  }
   if (index_.contains(message.id) || !enqueueing_.insert(message.id).second) {
     return done(fail(ErrorCode::already_exists, message.id.text()));
   }
@@ -53,9 +57,13 @@ void Queue::enqueue(NewMessage message, Done done) {
       take_in(message, *result);
       return done({});
     }
-    if (message.staged) staging_.remove(message.id);
     const Error error = std::move(result.error());
     const bool broken = error.code == ErrorCode::io_failure || error.code == ErrorCode::unavailable;
+    if (message.staged && broken) {
+      doubtful_.push_back(message.id);
+    } else if (message.staged) {
+      staging_.remove(message.id);
+    }
     done(std::unexpected(error));
     if (broken) store_failed(error);
   });
@@ -81,7 +89,7 @@ void Queue::settle(mail::QueueId id, mail::Settlement delta, std::vector<NewMess
   delta.sequence = message.next_sequence++;
   message.state.apply(delta);
   cache_.erase(id);
-  commit({id, std::move(delta), std::move(notices), std::move(done)});
+  commit({id, std::move(delta), std::move(notices), std::move(done), ++orders_});
 }
 
 void Queue::discard(mail::QueueId id, std::vector<NewMessage> notices, Done done) {
@@ -90,17 +98,27 @@ void Queue::discard(mail::QueueId id, std::vector<NewMessage> notices, Done done
     return done(fail(ErrorCode::not_found, id.text()));
   }
   at->second.discarding = true;
-  commit({id, std::monostate(), std::move(notices), std::move(done)});
+  commit({id, std::monostate(), std::move(notices), std::move(done), ++orders_});
 }
 
 void Queue::commit(Order order) {
   if (!is_available()) {
-    return wait_for_store([this, order = std::move(order)]() mutable { commit(std::move(order)); });
+    parked_.emplace(order.number, std::move(order));
+    return;
   }
   const auto at = index_.find(order.id);
   // A discard that reached the disk before the store failed: what was asked for holds.
   if (at == index_.end()) return order.done({});
-  if (!order.notices.empty() && room() < ample_room) return commit_notices_first(std::move(order));
+  if (const auto waiting = behind_.find(order.id); waiting != behind_.end()) {
+    waiting->second.push_back(std::move(order));
+    return;
+  }
+  // A DSN that a failed batch did bring to the disk is not enqueued again.
+  std::erase_if(order.notices, [&](const auto& notice) { return index_.contains(notice.id); });
+  if (!order.notices.empty() && room() < ample_room) {
+    behind_.try_emplace(order.id);
+    return commit_notices_first(std::move(order));
+  }
   Batch group;
   for (const NewMessage& notice : order.notices) group.emplace_back(as_mutation(notice));
   if (const auto* settlement = std::get_if<mail::Settlement>(&order.change)) {
@@ -115,16 +133,32 @@ void Queue::commit(Order order) {
 }
 
 void Queue::commit_notices_first(Order order) {
+  std::erase_if(order.notices, [&](const auto& notice) { return index_.contains(notice.id); });
+  if (order.notices.empty()) return notices_are_durable(std::move(order));
   NewMessage notice = order.notices.back();
-  order.notices.pop_back();
-  enqueue(notice, [this, order = std::move(order), notice](Result<void> result) mutable {
-    if (result) return commit(std::move(order));
+  enqueue(std::move(notice), [this, order = std::move(order)](Result<void> result) mutable {
+    if (result) return commit_notices_first(std::move(order));
     // The message it answers stays queued until there is room for its DSN.
-    order.notices.push_back(std::move(notice));
-    loop_.run_after(std::chrono::seconds(1),
-                    [this, alive = alive_, order = std::move(order)]() mutable {
-                      if (*alive) commit(std::move(order));
-                    });
+    loop_.run_after(notice_delay, [this, alive = alive_, order = std::move(order)]() mutable {
+      if (*alive) commit_notices_first(std::move(order));
+    });
+  });
+}
+
+void Queue::notices_are_durable(Order order) {
+  auto waiting = behind_.extract(order.id);
+  commit(std::move(order));
+  for (Order& next : waiting.mapped()) commit(std::move(next));
+}
+
+// For a DSN that found no room although the message it answers was changed.
+void Queue::insist_on(NewMessage notice) {
+  if (index_.contains(notice.id)) return;
+  enqueue(notice, [this, notice](Result<void> result) mutable {
+    if (result) return;
+    loop_.run_after(notice_delay, [this, alive = alive_, notice = std::move(notice)]() mutable {
+      if (*alive) insist_on(std::move(notice));
+    });
   });
 }
 
@@ -132,14 +166,16 @@ void Queue::committed(Order order, BatchResults results) {
   Result<Location> result = std::move(results.back());
   if (!result && is_store_failure(result.error().code)) {
     const Error error = result.error();
-    wait_for_store([this, order = std::move(order)]() mutable { commit(std::move(order)); });
+    parked_.emplace(order.number, std::move(order));
     return store_failed(error);
   }
   for (std::size_t i = 0; i < order.notices.size(); ++i) {
-    if (results[i])
+    if (results[i]) {
       take_in(order.notices[i], *results[i]);
-    else
+    } else {
       log_.error("DSN " + order.notices[i].id.text() + ": " + describe(results[i].error()));
+      insist_on(std::move(order.notices[i]));
+    }
   }
   if (!result) {
     log_.error(order.id.text() + ": " + describe(result.error()));

@@ -9,13 +9,16 @@
 // Everything here is called, and calls back, in the loop's thread. enqueue, settle and discard are
 // answered after the change is durable, with an error otherwise:
 //   storage_full   no room for the content; nothing was kept (enqueue only)
+//   io_failure     the store failed with it in flight; if it did reach the disk, it is queued once
+//                  the store is back (enqueue only)
 //   unavailable    the store failed; the queue is being opened anew (enqueue only)
 //   already_exists the id is known; nothing was changed
-// settle and discard are never refused: what cannot be made durable now is submitted again once the
-// store is back, and answered then.
+// A staged file whose enqueue is refused is removed. settle and discard are never refused: what
+// cannot be made durable now is submitted again once the store is back, and answered then.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -125,6 +128,7 @@ class Queue {
   void reconcile(std::shared_ptr<Collector> found);
   void store_failed(const Error& error);
   void reopen_later();
+  void reopen_after(std::chrono::milliseconds delay);
   void reopened();
   void reopen();
   using Change = std::variant<mail::Settlement, std::monostate>;  // monostate: discard
@@ -133,13 +137,15 @@ class Queue {
     Change change;
     std::vector<NewMessage> notices;
     Done done;
+    std::uint64_t number;  // counts what was asked for
   };
   void commit(Order order);
   void commit_notices_first(Order order);
+  void notices_are_durable(Order order);
+  void insist_on(NewMessage notice);
   void committed(Order order, BatchResults results);
   void take_in(NewMessage& message, Location location);
   void forget(mail::QueueId id);
-  void wait_for_store(EventLoop::Task task);
 
   QueueOptions options_;
   StoreFactory factory_;
@@ -154,6 +160,7 @@ class Queue {
   std::unique_ptr<Committer> committer_;
   Worker reader_;
   std::thread recovery_;
+  std::shared_ptr<Collector> collector_;  // of the last recovery
   unsigned recovery_round_ = 0;
   bool recovering_ = false;
   bool failed_ = false;
@@ -161,8 +168,13 @@ class Queue {
   std::chrono::milliseconds reopen_delay_{500};
   EventLoop::TimerId reopen_timer_ = 0;
   // What waits for the store to come back, in the order it was asked for.
-  std::vector<EventLoop::Task> parked_;
+  std::map<std::uint64_t, Order> parked_;
+  std::uint64_t orders_ = 0;
+  // Messages with an order that waits for room for its DSN, and what was asked for them since.
+  std::unordered_map<mail::QueueId, std::vector<Order>> behind_;
   std::unordered_set<mail::QueueId> enqueueing_;
+  std::vector<mail::QueueId> doubtful_;           // staged; their record may have reached the disk
+  std::unordered_set<mail::QueueId> unreadable_;  // in the store, not in the index
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -2,6 +2,7 @@
 // index stays; what recovery reports is compared with it, so that a message which a failed batch
 // did bring to the disk is adopted, and what was asked for meanwhile is submitted again.
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,6 +11,8 @@
 
 namespace brevdue::queue {
 
+static constexpr std::chrono::milliseconds first_reopen_delay{500};
+
 // Carries what recovery finds from its thread to the loop, in slices, so that the loop goes on.
 class Queue::Collector final : public RecoverySink,
                                public std::enable_shared_from_this<Queue::Collector> {
@@ -17,13 +20,20 @@ class Queue::Collector final : public RecoverySink,
   Collector(Queue& queue, bool in_slices)
       : queue_(queue), loop_(queue.loop_), alive_(queue.alive_), in_slices_(in_slices) {}
 
+  void begun() override {
+    if (!begun_.exchange(true)) begun_.notify_all();
+  }
+  void wait_until_begun() const { begun_.wait(false); }
+
   void message(RecoveredMessage message) override {
+    begun();
     ++count;
     messages.push_back(std::move(message));
     if (in_slices_ && messages.size() >= slice) flush();
   }
 
   void quarantined(Quarantined damage) override {
+    begun();
     loop_.post([&queue = queue_, alive = alive_, damage = std::move(damage)] {
       if (*alive) queue.log_.error(fmt::format("quarantined {}: {}", damage.where, damage.why));
     });
@@ -51,6 +61,7 @@ class Queue::Collector final : public RecoverySink,
   EventLoop& loop_;
   std::shared_ptr<bool> alive_;
   bool in_slices_;
+  std::atomic<bool> begun_{false};
 };
 
 Result<void> Queue::start() {
@@ -72,16 +83,21 @@ Result<void> Queue::open_store() {
 void Queue::close_store() {
   committer_.reset();
   reader_.wait_until_idle();
+  // A recovery that has not reached the store would find it gone.
+  if (collector_) collector_->wait_until_begun();
   store_.reset();
   if (recovery_.joinable()) recovery_.join();
+  collector_.reset();
 }
 
 void Queue::recover_in_background() {
   recovering_ = true;
-  auto found = std::make_shared<Collector>(*this, !ever_recovered_);
+  auto found = std::make_shared<Collector>(*this, !failed_);
+  collector_ = found;
   recovery_ = std::thread(
       [this, alive = alive_, found, store = store_.get(), round = ++recovery_round_]() mutable {
         Result<void> result = store->recover(*found);
+        found->begun();
         if (result) found->finish();
         loop_.post([this, alive = std::move(alive), found = std::move(found),
                     result = std::move(result), round]() mutable {
@@ -96,6 +112,7 @@ void Queue::adopt(RecoveredMessage message) {
   auto envelope = mail::decode_envelope(message.envelope.view());
   if (!envelope || envelope->id != message.id) {
     log_.error(fmt::format("{}: its envelope cannot be read; left on the disk", message.id.text()));
+    unreadable_.insert(message.id);
     return;
   }
   if (index_.contains(message.id)) return;
@@ -116,19 +133,19 @@ void Queue::recovery_ended(std::shared_ptr<Collector> found, Result<void> result
   recovering_ = false;
   if (!result) {
     log_.error("recovery: " + describe(result.error()));
-    return store_failed(result.error());
+    return failed_ ? reopen_later() : store_failed(result.error());
   }
-  if (ever_recovered_) {
-    reconcile(std::move(found));
-    return reopened();
+  const std::size_t count = found->count;
+  if (failed_) reconcile(std::move(found));
+  if (!ever_recovered_) {
+    ever_recovered_ = true;
+    std::unordered_set<mail::QueueId> staged = unreadable_;
+    for (const auto& [id, message] : index_) {
+      if (message.staged) staged.insert(id);
+    }
+    staging_.sweep(std::move(staged));
+    observer_.recovered(count);
   }
-  ever_recovered_ = true;
-  std::unordered_set<mail::QueueId> staged;
-  for (const auto& [id, message] : index_) {
-    if (message.staged) staged.insert(id);
-  }
-  staging_.sweep(std::move(staged));
-  observer_.recovered(found->count);
   if (failed_) reopened();
 }
 
@@ -153,23 +170,24 @@ void Queue::reconcile(std::shared_ptr<Collector> found) {
     if (!index_.at(id).discarding) log_.error(id.text() + ": no longer in the store");
     forget(id);
   }
+  for (const mail::QueueId id : std::exchange(doubtful_, {})) {
+    if (!index_.contains(id) && !unreadable_.contains(id)) staging_.remove(id);
+  }
 }
 
 void Queue::reopened() {
   failed_ = false;
-  reopen_delay_ = std::chrono::milliseconds(500);
+  reopen_delay_ = first_reopen_delay;
   log_.info(fmt::format("queue is open again with {} messages", index_.size()));
+  // Before anything newer can be asked for.
+  for (auto& [number, order] : std::exchange(parked_, {})) commit(std::move(order));
   observer_.available();
-  for (EventLoop::Task& task : std::exchange(parked_, {})) task();
-}
-
-void Queue::wait_for_store(EventLoop::Task task) {
-  parked_.push_back(std::move(task));
 }
 
 void Queue::store_failed(const Error& error) {
   if (failed_) return;
   failed_ = true;
+  ++recovery_round_;  // the end of this store's recovery says nothing about the next one's
   log_.error(
       fmt::format("queue gives up its store: {}; nothing is acknowledged until it is open again",
                   describe(error)));
@@ -178,13 +196,19 @@ void Queue::store_failed(const Error& error) {
 }
 
 void Queue::reopen_later() {
-  reopen_timer_ = loop_.run_after(reopen_delay_, [this, alive = alive_] {
-    if (*alive) reopen();
-  });
+  reopen_after(reopen_delay_);
   reopen_delay_ = std::min<std::chrono::milliseconds>(reopen_delay_ * 2, options_.reopen_delay_max);
 }
 
+void Queue::reopen_after(std::chrono::milliseconds delay) {
+  reopen_timer_ = loop_.run_after(delay, [this, alive = alive_] {
+    if (*alive) reopen();
+  });
+}
+
 void Queue::reopen() {
+  // What is in flight is answered first: giving up the store would leave its callers without.
+  if (!idle()) return reopen_after(first_reopen_delay);
   close_store();
   if (auto opened = open_store(); !opened) {
     log_.error("queue cannot be opened: " + describe(opened.error()));

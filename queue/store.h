@@ -7,8 +7,8 @@
 //
 // Threads: start, submit and the destructor are called by the owner's one thread; recover by one
 // thread of its own; open by one reader thread; done callbacks come from a thread of the store. The
-// destructor ends recover early (its thread returns `cancelled`), finishes the batches in flight
-// and calls their done.
+// destructor ends recover early (its thread returns `cancelled`; the owner waits until the sink was
+// called or recover has returned), finishes the batches in flight and calls their done.
 //
 // Durability: a result is reported only when the mutation would survive a power cut at that
 // instant. What a batch adds is durable no later than what it removes: a crash may keep both, never
@@ -89,6 +89,9 @@ struct Quarantined {
 class RecoverySink {
  public:
   virtual ~RecoverySink() = default;
+  // Called first by a store that reads long before it has something to report: from its first call
+  // of any kind on, the store's destructor waits for recover.
+  virtual void begun() {}
   // Exactly once for each message that was committed, and not discarded, when start() returned; in
   // no order. Envelopes have been checked against their checksum, not decoded.
   virtual void message(RecoveredMessage message) = 0;

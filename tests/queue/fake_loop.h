@@ -54,7 +54,10 @@ class FakeLoop final : public queue::EventLoop {
 
   // What is posted, and what that posts, until nothing is left.
   void run_posted() {
-    while (Task task = next()) task();
+    while (Task task = next()) {
+      task();
+      if (after_each_task) after_each_task();
+    }
   }
 
   // Lets `by` pass, running what is posted and due on the way.
@@ -81,6 +84,8 @@ class FakeLoop final : public queue::EventLoop {
       run_posted();
     }
   }
+
+  std::function<void()> after_each_task;
 
   std::size_t timers() const { return timers_.size(); }
   // How long until the next timer; there must be one.
