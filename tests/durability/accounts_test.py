@@ -39,7 +39,7 @@ class Verdict(unittest.TestCase):
             (folder / "client.book").write_text("".join(line + "\n" for line in client))
             (folder / "sink.book").write_text("".join(line + "\n" for line in sink))
             (folder / "brevdue.log").write_text(log)
-            result, words = compare(BOOKS, folder, cuts, 500)
+            result, words = compare(BOOKS, folder, [(time, time + MS) for time in cuts], 500)
         faults = {name: result[name] for name in FAULTS if result[name]}
         self.assertEqual(result["sound"], not faults)
         self.assertEqual(bool(words), bool(faults))

@@ -23,11 +23,26 @@ REMOVED = re.compile(r"(\S+) \S+ brevdue/qmgr\[\d+\]: (\w+): removed$")
 
 
 class Cuts:
-    """Moments (microseconds) at which results under way may have been forgotten."""
+    """Outages, from just before a cut until nothing runs any more: (begin, end) in microseconds.
 
-    def __init__(self, times, window_ms):
-        self.times = sorted(times)
+    What arrives in one may come again, for nobody could note its result. brevdue-books knows moments
+    only: each outage is one every millisecond.
+    """
+
+    def __init__(self, outages, window_ms):
+        self.outages = sorted(outages)
+        self.begins = [begin for begin, _ in self.outages]
+        self.times = sorted(time for begin, end in outages
+                            for time in (*range(begin, end, 1000), end))
         self.window = window_ms * 1000
+
+    def within_one(self, time):
+        at = bisect.bisect_right(self.begins, time)
+        return at > 0 and time <= self.outages[at - 1][1]
+
+    def begun_between(self, first, second):
+        at = bisect.bisect_left(self.begins, first)
+        return at < len(self.begins) and self.begins[at] <= second
 
     def distance(self, first, second):
         """From an arrival to the first cut after it, if that is before the second arrival."""
@@ -110,8 +125,11 @@ def _judge_notices(books, cuts, result, words):
     return elsewhere
 
 
-def _removals(log):
-    """{queue id: when Brevdue first logged that it is gone, in microseconds}."""
+def _removals(log, cuts):
+    """{queue id: when Brevdue first logged that it is gone, in microseconds}.
+
+    Not what it logged in an outage: an XFS that was shut down calls fsync of a directory a success.
+    """
     removals = {}
     if log.exists():
         with open(log, encoding="utf-8", errors="replace") as lines:
@@ -119,7 +137,9 @@ def _removals(log):
                 found = REMOVED.match(line)
                 if found and found.group(2) not in removals:
                     moment = datetime.datetime.fromisoformat(found.group(1))
-                    removals[found.group(2)] = round(moment.timestamp() * 1e6)
+                    time = round(moment.timestamp() * 1e6)
+                    if not cuts.within_one(time):
+                        removals[found.group(2)] = time
     return removals
 
 
@@ -127,7 +147,7 @@ def _judge_removals(books, cuts, removals, result, words):
     for (key, recipient), queue_id in books.accepted.items():
         times = books.arrived.get((key, recipient), ())
         gone = removals.get(queue_id)
-        if gone is not None and any(cuts.between(gone, time) for time in times):
+        if gone is not None and any(cuts.begun_between(gone, time) for time in times):
             result["resurrected"] += 1
             words.append(f"{key} {recipient} ({queue_id}) was removed at {gone}, and came again")
 
@@ -145,14 +165,14 @@ def _widest(books, cuts):
     return round(widest / 1000, 1)
 
 
-def compare(program, folder, cut_times, window_ms):
+def compare(program, folder, outages, window_ms):
     """Counts and, in words, the first faults. `sound` says whether there are none."""
     books = Books(folder)
-    cuts = Cuts(cut_times, window_ms)
+    cuts = Cuts(outages, window_ms)
     result = dict.fromkeys(FAULTS, 0) | {"dsn_duplicates_explained": 0}
     words = []
     elsewhere = _judge_notices(books, cuts, result, words)
-    _judge_removals(books, cuts, _removals(folder / "brevdue.log"), result, words)
+    _judge_removals(books, cuts, _removals(folder / "brevdue.log", cuts), result, words)
     (folder / "elsewhere").write_text("".join(line + "\n" for line in elsewhere))
     (folder / "cuts").write_text("".join(f"{time}\n" for time in cuts.times))
     # DSNs have been judged here: brevdue-books gets what has a key.

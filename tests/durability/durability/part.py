@@ -54,7 +54,7 @@ class Part:
         self.server = None
         self.sink = None
         self.load = None
-        self.moments = []
+        self.outages = []
         self.faults = []
         self.acknowledged = 0
         self.held = 0
@@ -177,10 +177,7 @@ class Part:
             self.storage.restore()
 
     def _remember(self, begin, end):
-        """An outage: what arrived in it may come again, for nobody could note its result."""
-        step = 0.001
-        count = int((end - begin) / step) + 1
-        self.moments += [int((begin + i * step) * 1e6) for i in range(count)] + [int(end * 1e6)]
+        self.outages.append((int(begin * 1e6), int(end * 1e6)))
 
     def _end_in_order(self):
         code = self.server.end()
@@ -217,7 +214,7 @@ class Part:
         self.server.kill_all()
         self._end_load()
         self.sink.settle()
-        counts, words = compare(self.options.bin / "brevdue-books", self.folder, self.moments,
+        counts, words = compare(self.options.bin / "brevdue-books", self.folder, self.outages,
                                 self.options.cut_window)
         sound = counts["sound"] and not self.faults and done == self.plan.cycles
         return counts | {
