@@ -160,7 +160,7 @@ BatchResults MaildirStore::commit(const queue::Batch& batch) {
     if (const auto* discard = std::get_if<queue::Discard>(&batch[i])) remove(commit, i, *discard);
   }
   if (commit.removed > 0 && !commit.broken && syncs) {
-    if (auto done = files_.sync(directory_.get()); !done) commit.broken = done.error();
+    if (auto done = sync_directory(); !done) commit.broken = done.error();
   }
   if (commit.broken) {
     failed_ = true;
@@ -266,8 +266,17 @@ void MaildirStore::sync_changes(Commit& commit) {
   auto done = each ? sync_open(commit) : files_.sync_file_system(directory_.get());
   // A file's own sync need not make its name durable (POSIX leaves it open; btrfs has forgotten
   // it).
-  if (done && each && created > 0) done = files_.sync(directory_.get());
+  if (done && each && created > 0) done = sync_directory();
   if (!done) commit.broken = std::move(done.error());
+}
+
+// XFS answers 0 to the fsync of a directory after it was shut down, since nothing is pinned any
+// more; to open one it says so.
+Result<void> MaildirStore::sync_directory() {
+  if (auto done = files_.sync(directory_.get()); !done) return done;
+  auto alive = files_.open(directory_.get(), ".", O_RDONLY | O_DIRECTORY, 0);
+  if (!alive) return fail(ErrorCode::io_failure, "maildir: " + describe(alive.error()));
+  return {};
 }
 
 void MaildirStore::remove(Commit& commit, std::size_t at, const queue::Discard& discard) {

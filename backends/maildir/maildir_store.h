@@ -72,6 +72,7 @@ class MaildirStore final : public queue::Store {
   Result<void> note_change(Commit& commit, UniqueFd fd);
   Result<void> sync_open(Commit& commit);
   void sync_changes(Commit& commit);
+  Result<void> sync_directory();
   void measure_room();
 
   struct Recovery;
