@@ -10,6 +10,9 @@ namespace brevdue::daemon {
 using mail::RecipientStatus;
 
 namespace {
+constexpr std::string_view relay_prefix = "relay:";
+constexpr std::chrono::seconds reroute_delay{30};
+
 bool is_final(RecipientStatus status) {
   return status == RecipientStatus::relayed || status == RecipientStatus::failed;
 }
@@ -39,7 +42,7 @@ void Dispatcher::configure(const DispatcherOptions& options) {
 }
 
 std::string Dispatcher::destination_of(const mail::Recipient& recipient) const {
-  if (!options_.relay_host.empty()) return "relay:" + options_.relay_host;
+  if (!options_.relay_host.empty()) return std::string(relay_prefix) + options_.relay_host;
   const std::string domain = mail::domain_of(recipient.address);
   // "postmaster" without a domain (RFC 5321 4.5.1) is ours.
   return domain.empty() ? options_.hostname : domain;
@@ -59,15 +62,20 @@ void Dispatcher::queued(const queue::QueuedMessage& message) {
     log_.info(fmt::format("{}: from=<{}>, size={}, nrcpt={} (queue active)", message.id.text(),
                           envelope->reverse_path, message.size, message.recipient_count));
   }
+  schedule(message, *envelope, due);
+}
+
+void Dispatcher::schedule(const queue::QueuedMessage& message, const mail::Envelope& envelope,
+                          SteadyTime due) {
   std::map<std::string, std::uint32_t> counts;
-  for (const mail::Recipient& recipient : envelope->recipients) ++counts[destination_of(recipient)];
+  for (const mail::Recipient& recipient : envelope.recipients) ++counts[destination_of(recipient)];
   for (const auto& [destination, count] : counts) {
     scheduler::Addition addition;
     addition.message = message.id;
     addition.destination = destination;
     addition.count = count;
     addition.due = due;
-    addition.reverse_path = envelope->reverse_path;
+    addition.reverse_path = envelope.reverse_path;
     addition.attempts = message.state.attempts;
     addition.suspect = message.state.suspect;
     addition.held = message.state.held;
@@ -80,11 +88,32 @@ void Dispatcher::queued(const queue::QueuedMessage& message) {
 void Dispatcher::set_available(bool available) {
   available_ = available;
   pump_soon();
+  end_if_drained();
 }
 
 void Dispatcher::drain(std::function<void()> drained) {
   drained_ = std::move(drained);
-  if (flights_.empty()) drained_();
+  draining_ = true;
+  for (auto& [slot, link] : links_) {
+    if (!link.alone) continue;
+    report(*std::exchange(link.alone, std::nullopt), scheduler::Outcome::untried, clock_.wall());
+    link.exclusive = false;
+  }
+  end_if_drained();
+}
+
+void Dispatcher::end_if_drained() {
+  if (!drained_ || !flights_.empty() || (writing_ > 0 && available_)) return;
+  events_.post(std::exchange(drained_, nullptr));
+}
+
+Dispatcher::Done Dispatcher::counted(Done done) {
+  ++writing_;
+  return [this, done = std::move(done)](const Result<void>& result) mutable {
+    --writing_;
+    done(result);
+    end_if_drained();
+  };
 }
 
 // Once a turn of the loop: what was queued and what ended in it is seen together.
@@ -106,7 +135,7 @@ std::size_t Dispatcher::room() const {
 }
 
 void Dispatcher::pump() {
-  if (!available_ || drained_) return;
+  if (!available_ || draining_) return;
   const std::size_t free = room();
   if (free == 0) return;
   for (const scheduler::Job& job : scheduler_.take(free, clock_.steady())) begin(job);
@@ -125,6 +154,14 @@ void Dispatcher::arm() {
   });
 }
 
+// Whether a recipient is one of those that were scheduled under `destination`, whatever the relay
+// host has become meanwhile.
+bool Dispatcher::goes_to(const mail::Recipient& recipient, std::string_view destination) const {
+  if (destination.starts_with(relay_prefix)) return true;
+  const std::string domain = mail::domain_of(recipient.address);
+  return (domain.empty() ? options_.hostname : domain) == destination;
+}
+
 // Positions of the job are counted among the message's recipients for its destination.
 Dispatcher::Recipients Dispatcher::recipients_of(const scheduler::Job& job,
                                                  const mail::Envelope& envelope,
@@ -133,7 +170,7 @@ Dispatcher::Recipients Dispatcher::recipients_of(const scheduler::Job& job,
   Recipients recipients;
   std::uint32_t position = 0;
   for (std::uint32_t i = 0; i < envelope.recipients.size(); ++i) {
-    if (destination_of(envelope.recipients[i]) != destination) continue;
+    if (!goes_to(envelope.recipients[i], destination)) continue;
     const bool ours = position >= job.first && position < job.first + std::uint32_t{job.count};
     if (ours && !is_final(state.status_of(i))) recipients.push_back(i);
     ++position;
@@ -141,20 +178,51 @@ Dispatcher::Recipients Dispatcher::recipients_of(const scheduler::Job& job,
   return recipients;
 }
 
-void Dispatcher::begin(const scheduler::Job& job) {
+bool Dispatcher::in_hand(mail::QueueId id) const {
+  return active_.contains(id) || std::ranges::any_of(links_, [id](const auto& link) {
+           return link.second.alone && link.second.alone->message == id;
+         });
+}
+
+// The relay host is another since the message was scheduled: it is scheduled anew, whole, once no
+// attempt of it is under way.
+void Dispatcher::reroute(const scheduler::Job& job, const queue::QueuedMessage& message,
+                         const mail::Envelope& envelope) {
+  if (in_hand(job.message)) {
+    report(job, scheduler::Outcome::untried, clock_.wall() + reroute_delay);
+    return;
+  }
+  report(job, scheduler::Outcome::untried, std::nullopt);
+  scheduler_.remove(job.message);
+  schedule(message, envelope, clock_.steady());
+  pump_soon();
+}
+
+std::optional<Dispatcher::Recipients> Dispatcher::wanted_of(const scheduler::Job& job) {
   const queue::QueuedMessage* message = queue_.find(job.message);
   if (message == nullptr || message->discarding) {
     report(job, scheduler::Outcome::untried, std::nullopt);
-    return;
+    return std::nullopt;
   }
   auto envelope = mail::decode_envelope(message->envelope.view());
   BREVDUE_ASSERT(envelope.has_value());
   Recipients recipients = recipients_of(job, *envelope, message->state);
   if (recipients.empty()) {
     report(job, scheduler::Outcome::untried, std::nullopt);
-    return;
+    return std::nullopt;
   }
-  if (job.suspended) return suspend(job, recipients);
+  if (destination_of(envelope->recipients[recipients.front()]) !=
+      scheduler_.name_of(job.destination)) {
+    reroute(job, *message, *envelope);
+    return std::nullopt;
+  }
+  return recipients;
+}
+
+void Dispatcher::begin(const scheduler::Job& job) {
+  auto recipients = wanted_of(job);
+  if (!recipients) return;
+  if (job.suspended) return suspend(job, *recipients);
   const auto link = choose();
   if (link == links_.end()) {
     // Every delivery process is gone since room was counted: as if nothing had been begun.
@@ -166,10 +234,26 @@ void Dispatcher::begin(const scheduler::Job& job) {
     link->second.alone = job;
     return;
   }
-  ++link->second.in_flight;
+  start(link->first, job, std::move(*recipients));
+}
+
+// What waited for its process to have nothing else to do.
+void Dispatcher::begin_alone(std::uint16_t slot) {
+  const auto link = links_.find(slot);
+  if (link == links_.end() || !link->second.alone || link->second.in_flight > 0) return;
+  const scheduler::Job job = *std::exchange(link->second.alone, std::nullopt);
+  auto recipients = wanted_of(job);
+  if (recipients) return start(slot, job, std::move(*recipients));
+  link->second.exclusive = false;
+  pump_soon();
+  let_go_if_drained(slot);
+}
+
+void Dispatcher::start(std::uint16_t slot, const scheduler::Job& job, Recipients recipients) {
+  ++links_.at(slot).in_flight;
   ++active_[job.message];
   const std::uint64_t attempt = ++last_attempt_;
-  flights_.emplace(attempt, Flight{job, link->first, std::move(recipients)});
+  flights_.emplace(attempt, Flight{job, slot, std::move(recipients)});
   queue_.read(job.message, [this, attempt](Result<queue::Content> content) {
     hand_over(attempt, std::move(content));
   });
@@ -190,7 +274,7 @@ std::map<std::uint16_t, Dispatcher::Link>::iterator Dispatcher::choose() {
 void Dispatcher::hand_over(std::uint64_t attempt, Result<queue::Content> content) {
   const auto at = flights_.find(attempt);
   if (at == flights_.end()) return;
-  const Flight& flight = at->second;
+  Flight& flight = at->second;
   const queue::QueuedMessage* message = queue_.find(flight.job.message);
   if (!content || message == nullptr) {
     delivery::Outcome outcome;
@@ -208,10 +292,11 @@ void Dispatcher::hand_over(std::uint64_t attempt, Result<queue::Content> content
                                     false});
     }
     if (!content) log_.error(flight.job.message.text() + ": " + describe(content.error()));
-    return land(outcome);
+    return land(std::move(outcome));
   }
   const auto link = links_.find(flight.slot);
   if (link == links_.end()) return;  // Its crash has been or is being dealt with.
+  flight.handed_over = true;
   std::string head =
       delivery::encode_job_head(attempt, scheduler_.name_of(flight.job.destination), clock_.wall(),
                                 flight.recipients, message->envelope.view());
@@ -234,7 +319,7 @@ void Dispatcher::on_frame(std::uint16_t slot, std::uint8_t type, std::string_vie
     auto outcome = delivery::decode_outcome(payload);
     if (outcome) {
       const auto flight = flights_.find(outcome->attempt);
-      if (flight != flights_.end() && flight->second.slot == slot) return land(*outcome);
+      if (flight != flights_.end() && flight->second.slot == slot) return land(std::move(*outcome));
     }
   }
   if (type == static_cast<std::uint8_t>(delivery::DeliveryFrame::draining)) {
@@ -260,7 +345,13 @@ void Dispatcher::on_closed(std::uint16_t slot) {
   if (!lost.empty()) {
     log_.warning(fmt::format("delivery {} ended with {} attempts under way", slot, lost.size()));
   }
-  for (const std::uint64_t attempt : lost) crashed(take_down(attempt));
+  for (const std::uint64_t attempt : lost) {
+    const Flight flight = take_down(attempt);
+    if (flight.handed_over)
+      crashed(flight);
+    else
+      report(flight.job, scheduler::Outcome::untried, clock_.wall());
+  }
   pump_soon();
 }
 

@@ -49,9 +49,11 @@ class Dispatcher {
   ~Dispatcher();
 
   void attach(std::uint16_t slot, UniqueFd socket);
-  // Takes the retry schedule and the next hop of a reloaded config; windows stay as they are.
+  // Takes the retry schedule and the next hop of a reloaded config; windows stay as they are. What
+  // is queued goes to the new next hop from its next attempt on.
   void configure(const DispatcherOptions& options);
-  // Begins no more attempts; `drained` is called when the last one has ended.
+  // Begins no more attempts; `drained` is called, once, when the last one has ended and what it
+  // changed is durable, or cannot become so because the store has failed.
   void drain(std::function<void()> drained);
 
   // From the queue.
@@ -80,20 +82,33 @@ class Dispatcher {
     scheduler::Job job;
     std::uint16_t slot = 0;
     Recipients recipients;
+    bool handed_over = false;  // the delivery process has it, or may have
   };
   // What an attempt changes: the settlement, and what senders are owed for it.
   struct Conclusion {
     mail::Settlement settlement;
     std::vector<mail::DsnRecipient> owed;
-    std::size_t closed = 0;        // recipients that became final
-    std::optional<WallTime> next;  // when the rest of the job is due again
+    std::size_t closed = 0;                // recipients that became final
+    std::optional<WallTime> next;          // when the rest of the job is due again
+    std::optional<std::uint32_t> suspect;  // where the attempt changed it
+    bool hold = false;
   };
 
   void pump_soon();
   void pump();
   std::size_t room() const;
   void arm();
+  void schedule(const queue::QueuedMessage& message, const mail::Envelope& envelope,
+                SteadyTime due);
+  bool goes_to(const mail::Recipient& recipient, std::string_view destination) const;
+  void reroute(const scheduler::Job& job, const queue::QueuedMessage& message,
+               const mail::Envelope& envelope);
+  // Nothing, and the job is reported, if there is nothing to attempt.
+  std::optional<Recipients> wanted_of(const scheduler::Job& job);
   void begin(const scheduler::Job& job);
+  void begin_alone(std::uint16_t slot);
+  void start(std::uint16_t slot, const scheduler::Job& job, Recipients recipients);
+  bool in_hand(mail::QueueId id) const;
   void suspend(const scheduler::Job& job, const Recipients& recipients);
   std::map<std::uint16_t, Link>::iterator choose();
   void hand_over(std::uint64_t attempt, Result<queue::Content> content);
@@ -105,9 +120,12 @@ class Dispatcher {
                            const mail::DeliveryState& state) const;
 
   Flight take_down(std::uint64_t attempt);
-  void land(const delivery::Outcome& outcome);
+  void land(delivery::Outcome outcome);
+  Done counted(Done done);
+  void end_if_drained();
   void crashed(const Flight& flight);
   void conclude(const Flight& flight, const delivery::Outcome& outcome);
+  void remember_reason(const scheduler::Job& job, const delivery::Outcome& outcome);
   Conclusion weigh(const Flight& flight, const mail::Envelope& envelope,
                    const mail::DeliveryState& state, const delivery::Outcome& outcome);
   void expire(const mail::Envelope& envelope, const delivery::RecipientOutcome& one,
@@ -139,9 +157,11 @@ class Dispatcher {
   std::unordered_map<std::string, std::string> last_reason_;  // by destination that failed
   std::function<void()> drained_;
   std::uint64_t last_attempt_ = 0;
+  std::size_t writing_ = 0;  // changes that are not durable yet
   queue::EventLoop::TimerId timer_ = 0;
   bool available_ = true;
   bool pumping_ = false;
+  bool draining_ = false;
 };
 
 }  // namespace brevdue::daemon

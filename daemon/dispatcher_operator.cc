@@ -33,6 +33,9 @@ void Dispatcher::release(mail::QueueId id, Done done) {
 void Dispatcher::retry(mail::QueueId id, Done done) {
   const queue::QueuedMessage* message = queue_.find(id);
   if (message == nullptr) return done(fail(ErrorCode::not_found, id.text()));
+  if (message->state.held) {
+    return done(fail(ErrorCode::busy, id.text() + " is held; `brevdue queue release` ends that"));
+  }
   scheduler_.retry(id, clock_.steady());
   pump_soon();
   done({});

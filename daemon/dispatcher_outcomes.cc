@@ -14,6 +14,7 @@ using mail::RecipientStatus;
 namespace {
 // As much of the content as a DSN can want.
 constexpr std::size_t returned_content_max = 64 * 1024;
+constexpr std::size_t reasons_max = 10'000;
 
 std::string beginning_of(const queue::Content& content) {
   if (!content.file) return std::string(content.bytes.view());
@@ -21,6 +22,31 @@ std::string beginning_of(const queue::Content& content) {
   const ssize_t n = ::pread(content.file.get(), text.data(), text.size(), 0);
   text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
   return text;
+}
+
+// A delivery process talks to strangers, and is not trusted to answer for each recipient of its job
+// once and for no other: one that it left out is deferred.
+std::vector<delivery::RecipientOutcome> answers_for(const std::vector<std::uint32_t>& recipients,
+                                                    std::vector<delivery::RecipientOutcome> given) {
+  std::ranges::sort(given, {}, &delivery::RecipientOutcome::recipient);
+  std::vector<delivery::RecipientOutcome> answers;
+  answers.reserve(recipients.size());
+  for (const std::uint32_t recipient : recipients) {
+    const auto at =
+        std::ranges::lower_bound(given, recipient, {}, &delivery::RecipientOutcome::recipient);
+    if (at != given.end() && at->recipient == recipient) {
+      answers.push_back(std::move(*at));
+    } else {
+      answers.push_back({recipient,
+                         RecipientStatus::deferred,
+                         "4.3.0",
+                         "the delivery process gave no result",
+                         {},
+                         false,
+                         false});
+    }
+  }
+  return answers;
 }
 }  // namespace
 
@@ -31,16 +57,18 @@ Dispatcher::Flight Dispatcher::take_down(std::uint64_t attempt) {
   if (const auto link = links_.find(flight.slot); link != links_.end()) {
     --link->second.in_flight;
     if (flight.job.exclusive) link->second.exclusive = false;
-    if (link->second.alone && link->second.in_flight == 0) {
-      link->second.exclusive = false;
-      events_.post([this, job = *std::exchange(link->second.alone, std::nullopt)] { begin(job); });
+    if (link->second.alone) {
+      // Still closed to all others until it runs.
+      link->second.exclusive = true;
+      if (link->second.in_flight == 0) {
+        events_.post([this, slot = flight.slot] { begin_alone(slot); });
+      }
     }
     let_go_if_drained(flight.slot);
   }
   if (const auto active = active_.find(flight.job.message); --active->second == 0) {
     active_.erase(active);
   }
-  if (drained_ && flights_.empty()) events_.post([this] { drained_(); });
   return flight;
 }
 
@@ -53,8 +81,11 @@ scheduler::Verdict Dispatcher::report(const scheduler::Job& job, scheduler::Outc
   return scheduler_.report(job, outcome, due, now);
 }
 
-void Dispatcher::land(const delivery::Outcome& outcome) {
-  conclude(take_down(outcome.attempt), outcome);
+void Dispatcher::land(delivery::Outcome outcome) {
+  const Flight flight = take_down(outcome.attempt);
+  outcome.recipients = answers_for(flight.recipients, std::move(outcome.recipients));
+  conclude(flight, outcome);
+  end_if_drained();
 }
 
 mail::Settlement Dispatcher::unchanged(const mail::DeliveryState& state) const {
@@ -90,7 +121,7 @@ void Dispatcher::crashed(const Flight& flight) {
 
 void Dispatcher::settle_only(mail::QueueId id, mail::Settlement settlement, Done done) {
   queue_.settle(id, std::move(settlement), {},
-                [done = std::move(done)](Result<void> result) mutable { done(result); });
+                [done = counted(std::move(done))](Result<void> result) mutable { done(result); });
 }
 
 // A destination that is dead for good: its messages are deferred, or expire, with its last reason.
@@ -126,20 +157,27 @@ void Dispatcher::conclude(const Flight& flight, const delivery::Outcome& outcome
   auto envelope = mail::decode_envelope(message->envelope.view());
   BREVDUE_ASSERT(envelope.has_value());
   Conclusion conclusion = weigh(flight, *envelope, message->state, outcome);
-  if (outcome.destination_failed && !outcome.recipients.empty() && !flight.job.suspended) {
-    last_reason_[std::string(scheduler_.name_of(flight.job.destination))] =
-        outcome.recipients.front().reply;
-  }
+  if (!flight.job.suspended) remember_reason(flight.job, outcome);
   if (outcome.content_corrupt) {
     log_.error(flight.job.message.text() + ": held: its content is damaged");
-    conclusion.settlement.held = true;
+    conclusion.hold = true;
     scheduler_.hold(flight.job.message);
   }
   const auto kind = outcome.destination_failed ? scheduler::Outcome::destination_failed
                                                : scheduler::Outcome::answered;
-  const scheduler::Verdict verdict = report(flight.job, kind, conclusion.next);
-  conclusion.settlement.suspect = verdict.suspect.value_or(conclusion.settlement.suspect);
+  conclusion.suspect = report(flight.job, kind, conclusion.next).suspect;
   write_down(flight.job.message, *envelope, std::move(conclusion), [](const Result<void>&) {});
+}
+
+// Why a destination cannot be reached, for those of its messages that get no attempt of their own.
+void Dispatcher::remember_reason(const scheduler::Job& job, const delivery::Outcome& outcome) {
+  const std::string destination(scheduler_.name_of(job.destination));
+  if (!outcome.destination_failed || outcome.recipients.empty()) {
+    last_reason_.erase(destination);
+    return;
+  }
+  if (last_reason_.size() >= reasons_max) last_reason_.erase(last_reason_.begin());
+  last_reason_[destination] = outcome.recipients.front().reply;
 }
 
 Dispatcher::Conclusion Dispatcher::weigh(const Flight& flight, const mail::Envelope& envelope,
@@ -214,6 +252,7 @@ void Dispatcher::write_down(mail::QueueId id, const mail::Envelope& envelope, Co
   std::erase_if(conclusion.owed, [&](const mail::DsnRecipient& recipient) {
     return !mail::dsn_owed(envelope, envelope.recipients[recipient.recipient], recipient.action);
   });
+  done = counted(std::move(done));
   if (conclusion.owed.empty()) return commit(id, std::move(conclusion), {}, std::move(done));
   // The DSN quotes the message: its content is wanted once more.
   queue_.read(id, [this, id, envelope, conclusion = std::move(conclusion),
@@ -235,6 +274,12 @@ void Dispatcher::commit(mail::QueueId id, Conclusion conclusion,
                         std::vector<queue::NewMessage> notices, Done done) {
   const queue::QueuedMessage* message = queue_.find(id);
   if (message == nullptr || message->discarding) return done({});
+  // What the operator or another attempt changed while the DSN was made stays.
+  mail::Settlement& settlement = conclusion.settlement;
+  settlement.held = message->state.held || conclusion.hold;
+  settlement.suspect = conclusion.suspect.value_or(message->state.suspect);
+  settlement.attempts = std::max(settlement.attempts, message->state.attempts);
+  settlement.delay_notified = settlement.delay_notified || message->state.delay_notified;
   const std::size_t open = message->state.open_recipients(message->recipient_count);
   if (conclusion.closed < open) {
     return queue_.settle(id, std::move(conclusion.settlement), std::move(notices),
