@@ -13,7 +13,7 @@ from .accounts import compare
 from .processes import clear_left_overs
 from .server import Brevdue, StartFailure
 from .stopping import Timeout
-from .storage import save_spool, storage_for
+from .storage import StorageFailure, save_image, save_spool, storage_for
 from .traffic import Load, Sink
 
 MODES = ("kill-qmgr", "kill-all", "kill-master", "cut", "shutdown")
@@ -64,7 +64,11 @@ class Part:
         # The last is undone first, and each whatever becomes of the others.
         with contextlib.ExitStack() as undo:
             self._prepare(undo)
-            result = self._measure()
+            try:
+                result = self._measure()
+            except StorageFailure:
+                save_image(self.storage, self.folder)
+                raise
             result["seconds"] = round(time.monotonic() - begun, 1)
             if result["verdict"] != "good":
                 self._keep_evidence(result)

@@ -57,6 +57,7 @@ class ForgetfulDisk:
 
     def __init__(self, folder, bin_folder, file_system):
         self.folder = folder / "disk"
+        self.image = self.folder / "image"
         self.with_disk = bin_folder / "with-disk"
         self.file_system = file_system
         self.spool = self.folder / "mnt" / "spool"
@@ -148,6 +149,16 @@ def storage_for(mode, folder, bin_folder, file_system):
     if mode == "shutdown":
         return ShutDownImage(folder, bin_folder, file_system)
     return PlainFolder(folder)
+
+
+def save_image(storage, folder):
+    """A file system that did not survive its own power cut, and what the kernel said."""
+    image = getattr(storage, "image", None)
+    if image is not None and image.exists():
+        subprocess.run(["cp", "--sparse=always", image, folder / "image-kept"], check=False,
+                       stdin=subprocess.DEVNULL)
+    with open(folder / "dmesg", "wb") as out:
+        subprocess.run(["dmesg"], check=False, stdin=subprocess.DEVNULL, stdout=out)
 
 
 def save_spool(storage, where):
