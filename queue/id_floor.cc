@@ -5,7 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "mail/queue_id.h"
+
 namespace brevdue::queue {
+
+// What fits in a queue id beside its slot.
+static constexpr std::int64_t micros_max = (std::int64_t{1} << (64 - mail::QueueId::slot_bits)) - 1;
 
 Result<IdFloor> IdFloor::open(FileSystem& files, int spool, WallTime now) {
   IdFloor floor(files, spool);
@@ -15,8 +20,10 @@ Result<IdFloor> IdFloor::open(FileSystem& files, int spool, WallTime now) {
   }
   if (text) {
     std::int64_t micros = 0;
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), micros);
-    if (error != std::errc() || micros < 0) {
+    const char* last = text->data() + text->size();
+    const auto [end, error] = std::from_chars(text->data(), last, micros);
+    const bool whole = std::string_view(end, last) == "\n";
+    if (error != std::errc() || !whole || micros < 0 || micros > micros_max) {
       return fail(
           ErrorCode::corrupt,
           "id-floor in the spool is not a number; remove it if no queued id is newer than now");

@@ -124,11 +124,18 @@ Result<SpoolDirectory> SpoolDirectory::open(FileSystem& files, const SpoolOption
   auto directory = files.open(AT_FDCWD, options.path, O_RDONLY | O_DIRECTORY, 0);
   if (!directory) return propagate(std::move(directory.error()), "open the spool");
   spool.directory_ = std::move(*directory);
+  if (options.read_only) {
+    // Before the lock, which would leave a file in a directory that is no spool.
+    if (auto good = spool.check_format(files, options); !good) {
+      return propagate(std::move(good.error()));
+    }
+    if (auto locked = spool.take_lock(files); !locked) return propagate(std::move(locked.error()));
+    return spool;
+  }
   if (auto locked = spool.take_lock(files); !locked) return propagate(std::move(locked.error()));
   if (auto good = spool.check_format(files, options); !good) {
     return propagate(std::move(good.error()));
   }
-  if (options.read_only) return spool;
   for (const char* name : {"staged", "quarantine", options.backend.c_str()}) {
     if (auto made = ensure_directory(files, spool.fd(), name); !made) {
       return propagate(std::move(made.error()), options.path);

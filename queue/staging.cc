@@ -53,17 +53,30 @@ std::shared_ptr<StagedFile> Staging::open(mail::QueueId id) {
           }};
 }
 
+Result<void> Staging::make(StagedFile& file) {
+  if (unnamed_files_) {
+    auto fd = files_.open(directory_.get(), ".", O_RDWR | O_TMPFILE, 0600);
+    if (!fd && fd.error().code == ErrorCode::storage_full) return propagate(std::move(fd.error()));
+    if (fd) {
+      file.fd = std::move(*fd);
+      return {};
+    }
+  }
+  std::string name = file.id.text() + ".part";
+  auto fd = files_.open(directory_.get(), name, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (!fd) return propagate(std::move(fd.error()));
+  file.fd = std::move(*fd);
+  file.temporary_name = std::move(name);
+  return {};
+}
+
 Result<void> Staging::write(StagedFile& file, const SharedBytes& chunk) {
   if (file.failed) return fail(ErrorCode::io_failure, "staged file failed before");
   file.failed = true;
   if (!file.fd) {
-    auto fd = files_.open(directory_.get(), ".", O_RDWR | O_TMPFILE, 0600);
-    if (!fd && fd.error().code != ErrorCode::storage_full) {
-      file.temporary_name = file.id.text() + ".part";
-      fd = files_.open(directory_.get(), file.temporary_name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    if (auto made = make(file); !made) {
+      return propagate(std::move(made.error()), "staging " + file.id.text());
     }
-    if (!fd) return propagate(std::move(fd.error()), "staging " + file.id.text());
-    file.fd = std::move(*fd);
   }
   if (auto done = write_all(files_, file.fd.get(), chunk.view(), file.size); !done) {
     return propagate(std::move(done.error()), "staging " + file.id.text());
@@ -84,18 +97,30 @@ Result<void> Staging::seal(StagedFile& file, const mail::ContentFacts& expected)
   if (auto done = files_.sync(file.fd.get()); !done) {
     return propagate(std::move(done.error()), "staging " + name);
   }
-  if (file.temporary_name.empty()) {
-    auto linked = files_.link(file.fd.get(), directory_.get(), name);
-    if (!linked) return propagate(std::move(linked.error()), "staging");
-  } else {
-    auto renamed = files_.rename(directory_.get(), file.temporary_name, directory_.get(), name);
-    if (!renamed) return propagate(std::move(renamed.error()), "staging");
+  if (auto named = give_name(file, name); !named) {
+    return propagate(std::move(named.error()), "staging");
   }
   file.sealed = true;
   if (auto done = files_.sync(directory_.get()); !done) {
+    static_cast<void>(files_.unlink(directory_.get(), name));
     return propagate(std::move(done.error()), "staging directory");
   }
   return {};
+}
+
+Result<void> Staging::give_name(const StagedFile& file, const std::string& name) {
+  if (file.temporary_name.empty()) {
+    auto linked = files_.link(file.fd.get(), directory_.get(), name);
+    if (linked || linked.error().code == ErrorCode::already_exists) return linked;
+    // Where an unnamed file cannot be linked, the next ones have a name from the start.
+    unnamed_files_ = false;
+    return linked;
+  }
+  // A rename would take the place of a queued message's content.
+  const auto taken = files_.open(directory_.get(), name, O_RDONLY, 0);
+  if (taken) return fail(ErrorCode::already_exists, name);
+  if (taken.error().code != ErrorCode::not_found) return propagate(taken.error());
+  return files_.rename(directory_.get(), file.temporary_name, directory_.get(), name);
 }
 
 void Staging::append(std::shared_ptr<StagedFile> file, SharedBytes chunk, Done done) {

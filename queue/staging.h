@@ -4,7 +4,9 @@
 //
 // Life of a file: open() makes an unnamed one; append() writes at its end; finish() checks size and
 // CRC32C against what smtpd says, syncs, links it under its queue id and syncs the directory; a
-// StagedFile destroyed before that leaves nothing behind. After the message is gone, remove()
+// StagedFile destroyed before that leaves nothing behind, and none may outlive the Staging. Where
+// unnamed files are refused it has a name from the start, ID.part; where only linking one is, that
+// one fails. After the message is gone, remove()
 // unlinks it; sweep() removes what a crash left without a record. A failed sync fails that file
 // only: nothing was acknowledged from it, and it is never synced again.
 //
@@ -54,7 +56,9 @@ class Staging {
   void run(std::move_only_function<Result<void>()> task, Done done);
 
  private:
+  Result<void> make(StagedFile& file);
   Result<void> write(StagedFile& file, const SharedBytes& chunk);
+  Result<void> give_name(const StagedFile& file, const std::string& name);
   Result<void> seal(StagedFile& file, const mail::ContentFacts& expected);
 
   FileSystem& files_;
@@ -62,7 +66,8 @@ class Staging {
   EventLoop& loop_;
   UniqueFd directory_;
   std::vector<std::string> found_;
-  Worker worker_;  // last: it ends first, and finishes what was asked for
+  bool unnamed_files_ = true;  // staging thread only
+  Worker worker_;              // last: it ends first, and finishes what was asked for
 };
 
 }  // namespace brevdue::queue
