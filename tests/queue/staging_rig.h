@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,11 +66,14 @@ struct StagingRig {
     text.resize(*size);
     return text;
   }
-  // Waits until the staging thread has done all that was asked for.
+  // Waits until the staging thread has done all that was asked for. Twice: the last task asks for
+  // the removal of the file that it lets go of.
   void idle() {
-    EXPECT_TRUE(wait([&](auto done) {
-                  staging->run([] { return Result<void>(); }, std::move(done));
-                }).has_value());
+    for (int i = 0; i < 2; ++i) {
+      const auto nothing =
+          wait([&](auto done) { staging->run([] { return Result<void>(); }, std::move(done)); });
+      if (!nothing) throw std::runtime_error(describe(nothing.error()));
+    }
   }
   std::vector<std::string> names() { return real_files.list(directory.fd(), ".").value(); }
 
