@@ -55,9 +55,16 @@ class SpawnPlan {
   Result<void> place(int from, int to) {
     UniqueFd parked(::fcntl(from, F_DUPFD_CLOEXEC, parking));
     if (!parked) return fail_os(errno, "duplicate a descriptor for a role");
-    ::posix_spawn_file_actions_adddup2(&actions_, parked.get(), to);
+    const int error = ::posix_spawn_file_actions_adddup2(&actions_, parked.get(), to);
+    if (error != 0) return fail_os(error, "place a descriptor for a role");
     parked_.push_back(std::move(parked));
     return {};
+  }
+
+  // What the master itself inherited ends here.
+  Result<void> close_from(int first) {
+    const int error = ::posix_spawn_file_actions_addclosefrom_np(&actions_, first);
+    return error == 0 ? Result<void>() : fail_os(error, "close what a role must not have");
   }
 
   Result<pid_t> run(std::vector<char*> arguments) {
@@ -87,6 +94,7 @@ Result<pid_t> start_child(const ChildStart& start) {
       return propagate(std::move(placed.error()));
     }
   }
+  if (auto closed = plan.close_from(next); !closed) return propagate(std::move(closed.error()));
   std::string program = "brevdue";
   std::string command = "role";
   std::string role(name_of(start.role));

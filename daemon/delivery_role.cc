@@ -51,11 +51,16 @@ class Delivery {
                            UniqueFd fd) { on_frame(type, payload, std::move(fd)); },
                     [this](const Error&) {
                       abandon_jobs();
-                      if (draining_) finish();
+                      lost();
                     });
     if (draining_) {
       channel_->send(static_cast<std::uint8_t>(delivery::DeliveryFrame::draining), {});
     }
+  }
+
+  void lost() {
+    if (draining_) return finish();
+    process_.detached();
   }
 
   void on_frame(std::uint8_t type, std::string_view payload, UniqueFd fd) {
@@ -63,7 +68,7 @@ class Delivery {
     if (type != static_cast<std::uint8_t>(delivery::DeliveryFrame::job) || !job) {
       process_.log().error("qmgr sent a malformed job");
       abandon_jobs();
-      return;
+      return lost();
     }
     relay_->submit(std::move(*job), [this, round = round_](delivery::Outcome outcome) {
       if (channel_ && round == round_) {

@@ -74,7 +74,9 @@ Result<void> Master::prepare() {
   auto control = bind_control_socket(config_.control.socket, account.user, account.group);
   if (!control) return propagate(std::move(control.error()));
   control_ = std::move(*control);
-  if (auto done = bind_listeners(); !done) return done;
+  auto listeners = bind_listeners();
+  if (!listeners) return propagate(std::move(listeners.error()));
+  keep_listeners(std::move(*listeners));
   return publish_config();
 }
 
@@ -87,6 +89,8 @@ Result<void> Master::open_log() {
     if (!file) return fail_os(errno, "open log.target " + config_.log.target);
     log_file_ = std::move(file);
     options.fd = log_file_.get();
+  } else {
+    log_file_.reset();
   }
   log_ = std::make_unique<Log>(options, clock_);
   return {};
@@ -103,24 +107,26 @@ Result<void> Master::prepare_spool(const Account& account) {
   return {};
 }
 
-// Keeps what is bound already: a reload must not lose a connection that waits in its backlog.
-Result<void> Master::bind_listeners() {
-  std::vector<BoundListener> next;
-  std::vector<BoundListener*> kept;
+Result<std::vector<BoundListener>> Master::bind_listeners() const {
+  std::vector<BoundListener> added;
   for (const config::Listener& wanted : config_.listen) {
     const auto at = std::ranges::find(listeners_, wanted.address, &BoundListener::configured);
     if (at != listeners_.end()) continue;
     auto bound = bind_listener(wanted);
     if (!bound) return propagate(std::move(bound.error()));
-    next.push_back(std::move(*bound));
+    added.push_back(std::move(*bound));
   }
+  return added;
+}
+
+// Keeps what is bound already: a reload must not lose a connection that waits in its backlog.
+void Master::keep_listeners(std::vector<BoundListener> added) {
   std::erase_if(listeners_, [&](const BoundListener& old) {
     return std::ranges::none_of(config_.listen, [&](const config::Listener& wanted) {
       return wanted.address == old.configured;
     });
   });
-  std::ranges::move(next, std::back_inserter(listeners_));
-  return {};
+  std::ranges::move(added, std::back_inserter(listeners_));
 }
 
 Result<void> Master::publish_config() {
@@ -136,7 +142,7 @@ void Master::add_positions() {
 }
 
 Master::Position& Master::add_position(Role role) {
-  auto position = std::make_unique<Position>(loop_);
+  auto position = std::make_shared<Position>(loop_);
   position->role = role;
   position->slot = role == Role::qmgr ? 0 : free_slot(role);
   positions_.push_back(std::move(position));
@@ -210,19 +216,22 @@ void Master::connect(Position& peer) {
 }
 
 void Master::on_frame(Position& position, std::uint8_t type) {
+  if (static_cast<MasterFrame>(type) == MasterFrame::detached) return connect(position);
   if (static_cast<MasterFrame>(type) != MasterFrame::ready) return;
   position.ready = true;
   if (position.role == Role::smtpd) ever_ready_ = true;
 }
 
 void Master::reap() {
-  for (auto at = positions_.begin(); at != positions_.end();) {
-    Position& position = **at++;
+  // Looked for first: what follows from an end may change the positions.
+  std::vector<std::pair<std::shared_ptr<Position>, int>> gone;
+  for (const auto& position : positions_) {
     int status = 0;
-    if (position.pid != 0 && ::waitpid(position.pid, &status, WNOHANG) == position.pid) {
-      ended(position, status);
+    if (position->pid != 0 && ::waitpid(position->pid, &status, WNOHANG) == position->pid) {
+      gone.emplace_back(position, status);
     }
   }
+  for (const auto& [position, status] : gone) ended(*position, status);
   std::erase_if(positions_,
                 [](const auto& position) { return !position->wanted && position->pid == 0; });
   if (stopping_) stop_next();
@@ -255,9 +264,19 @@ void Master::start_later(Position& position) {
     position.timer.expires_after(position.backoff);
     position.backoff = std::min<std::chrono::milliseconds>(position.backoff * 2, backoff_max);
   }
-  position.timer.async_wait([this, &position](boost::system::error_code error) {
-    if (!error && !stopping_ && position.wanted) start(position);
-  });
+  // Its time may have come in the turn of the loop in which the position is given up.
+  position.timer.async_wait(
+      [this, kept = std::weak_ptr(shared(position))](boost::system::error_code error) {
+        const auto later = kept.lock();
+        if (!error && later && !stopping_ && later->wanted) start(*later);
+      });
+}
+
+std::shared_ptr<Master::Position> Master::shared(const Position& position) const {
+  const auto at =
+      std::ranges::find_if(positions_, [&](const auto& other) { return other.get() == &position; });
+  BREVDUE_ASSERT(at != positions_.end());
+  return *at;
 }
 
 void Master::wait_for_signal() {
@@ -292,9 +311,11 @@ void Master::reload() {
     config_ = before;
     log_->error("reload: " + describe(error) + "; the old config stays in force");
   };
-  if (auto done = bind_listeners(); !done) return refused(done.error());
+  auto listeners = bind_listeners();
+  if (!listeners) return refused(listeners.error());
   if (auto done = open_log(); !done) return refused(done.error());
   if (auto done = publish_config(); !done) return refused(done.error());
+  keep_listeners(std::move(*listeners));
   retire(Role::smtpd);
   retire(Role::delivery);
   const auto old = positions_.size();

@@ -53,10 +53,12 @@ class Master {
     bool ready = false;
     bool wanted = true;  // false: once it ends it is not started again
   };
-  using Positions = std::list<std::unique_ptr<Position>>;
+  using Positions = std::list<std::shared_ptr<Position>>;
 
   Result<void> prepare();
-  Result<void> bind_listeners();
+  // Those of the config that are not bound yet.
+  Result<std::vector<BoundListener>> bind_listeners() const;
+  void keep_listeners(std::vector<BoundListener> added);
   Result<void> prepare_spool(const Account& account);
   Result<void> open_log();
   Result<void> publish_config();
@@ -70,6 +72,7 @@ class Master {
   void reap();
   void ended(Position& position, int status);
   void start_later(Position& position);
+  std::shared_ptr<Position> shared(const Position& position) const;
   Position* qmgr();
 
   void wait_for_signal();

@@ -20,6 +20,8 @@ enum class MasterFrame : std::uint8_t {
   configure = 3,
   // role → master: serving.
   ready = 16,
+  // smtpd, delivery → master: the channel to qmgr has closed; the answer is another attach.
+  detached = 17,
 };
 
 struct Attach {

@@ -68,6 +68,7 @@ class Qmgr final : public queue::QueueObserver {
     auto config = config::parse(text, "the reloaded config");
     if (!config) return process_.log().error(config.error().front().describe());
     dispatcher_.configure(dispatcher_options(*config));
+    submissions_.configure(submission_options(*config));
   }
 
   // How much room there is changes without us, too: smtpd is told once a second.

@@ -23,8 +23,13 @@ void QueueLink::attach(UniqueFd socket) {
       [this](std::uint8_t type, std::string_view payload, UniqueFd) { on_frame(type, payload); },
       [this](const Error& reason) {
         log_.warning("the queue is out of reach: " + describe(reason));
-        on_closed();
+        on_lost();
       });
+}
+
+void QueueLink::on_lost() {
+  on_closed();
+  if (when_lost_) when_lost_();
 }
 
 void QueueLink::on_closed() {
@@ -62,7 +67,7 @@ void QueueLink::on_frame(std::uint8_t type, std::string_view payload) {
   }
   if (done) return;
   log_.error("qmgr: " + describe(done.error()) + "; its channel is closed");
-  on_closed();
+  on_lost();
 }
 
 Result<void> QueueLink::on_hello(std::string_view payload) {

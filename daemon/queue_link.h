@@ -27,6 +27,9 @@ class QueueLink final : public smtp::Reception {
   void attach(UniqueFd socket);
   // Before the loop is destroyed; everything open is answered `unavailable`.
   void close() { on_closed(); }
+  // Called whenever the channel has closed by itself or was closed for what came over it: the owner
+  // asks for another.
+  void when_lost(std::function<void()> task) { when_lost_ = std::move(task); }
   // Called once, when the first hello has come: ids can be made from then on.
   void when_ready(std::function<void()> task) { when_ready_ = std::move(task); }
   bool idle() const { return waiting_.empty() && stages_.empty(); }
@@ -54,6 +57,7 @@ class QueueLink final : public smtp::Reception {
   Result<void> on_acknowledgements(std::string_view payload);
   Result<void> on_credit(std::string_view payload);
   void on_closed();
+  void on_lost();
   void send(ipc::SubmissionFrame type, std::string head, SharedBytes tail = {});
 
   boost::asio::io_context& loop_;
@@ -68,6 +72,7 @@ class QueueLink final : public smtp::Reception {
   std::unordered_map<mail::QueueId, Stage> stages_;
   std::unordered_map<ipc::Ticket, mail::QueueId> stage_of_;
   std::function<void()> when_ready_;
+  std::function<void()> when_lost_;
 };
 
 }  // namespace brevdue::daemon

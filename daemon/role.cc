@@ -1,5 +1,6 @@
 #include "daemon/role.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <stdexcept>
@@ -7,6 +8,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -19,6 +21,18 @@ namespace brevdue::daemon {
 
 namespace {
 constexpr std::size_t config_bytes_max = 1u << 20;
+// The master brings a new channel by itself when qmgr is started anew; this is for all other cases.
+constexpr std::chrono::seconds reattach_delay{1};
+constexpr rlim_t descriptors_wanted = 65'536;
+
+// The usual 1024 are for programs that use select(): a process here has one for each session.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= descriptors_wanted) return;
+  limit.rlim_cur = std::min(limit.rlim_max, descriptors_wanted);
+  // Refused, fewer sessions fit: each of them is refused by itself.
+  static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+}
 
 [[noreturn]] void cannot_start(Role role, const std::string& why) {
   throw std::runtime_error(fmt::format("{} cannot start: {}", name_of(role), why));
@@ -76,6 +90,7 @@ RoleProcess::RoleProcess(Role role, std::string instance) : config_(handed_confi
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGHUP, SIG_IGN);
   ::umask(0077);
+  raise_descriptor_limit();
   master_ = std::make_unique<ipc::Channel>(loop_, UniqueFd(master_descriptor));
 }
 
@@ -90,6 +105,15 @@ int RoleProcess::run() {
   return 0;
 }
 
+void RoleProcess::detached() {
+  reattach_.expires_after(reattach_delay);
+  reattach_.async_wait([this](boost::system::error_code error) {
+    if (error) return;
+    master_->send(static_cast<std::uint8_t>(MasterFrame::detached), {});
+    detached();
+  });
+}
+
 void RoleProcess::ready() {
   master_->send(static_cast<std::uint8_t>(MasterFrame::ready), {});
 }
@@ -99,6 +123,7 @@ void RoleProcess::on_frame(std::uint8_t type, std::string_view payload, UniqueFd
     case MasterFrame::attach: {
       auto attach = decode_attach(payload);
       if (!attach || !fd) return log_->error("the master sent a malformed attach");
+      reattach_.cancel();
       if (on_attach_) on_attach_(*attach, std::move(fd));
       return;
     }
@@ -111,6 +136,7 @@ void RoleProcess::on_frame(std::uint8_t type, std::string_view payload, UniqueFd
       if (on_configure_) on_configure_(std::string(payload));
       return;
     case MasterFrame::ready:
+    case MasterFrame::detached:
       return;
   }
 }

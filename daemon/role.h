@@ -8,6 +8,7 @@
 #include <string>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "config/config.h"
 #include "core/clock.h"
@@ -37,10 +38,12 @@ class RoleProcess {
   void on_drain(std::function<void()> handler) { on_drain_ = std::move(handler); }
   void on_configure(OnConfigure handler) { on_configure_ = std::move(handler); }
 
-  // Tells the master and runs until stop() is called or the master is gone; the exit code.
+  // Runs until stop() is called or the master is gone; the exit code.
   int run();
   void ready();
   void stop() { loop_.stop(); }
+  // The channel to qmgr has closed: the master is asked for another until it sends one.
+  void detached();
 
  private:
   void on_frame(std::uint8_t type, std::string_view payload, UniqueFd fd);
@@ -50,6 +53,7 @@ class RoleProcess {
   std::unique_ptr<Log> log_;
   boost::asio::io_context loop_{1};  // before what may still be suspended in it is gone
   std::unique_ptr<ipc::Channel> master_;
+  boost::asio::steady_timer reattach_{loop_};
   std::uint16_t slot_ = 0;
   std::size_t listener_count_ = 0;
   OnAttach on_attach_;

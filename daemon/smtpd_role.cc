@@ -19,6 +19,7 @@ int run_smtpd(const std::string& instance) {
   auto listener = std::make_unique<smtp::ServerListener>(process->loop(), options, limits, queue,
                                                          process->clock());
   process->on_attach([&](const Attach&, UniqueFd socket) { queue.attach(std::move(socket)); });
+  queue.when_lost([&] { process->detached(); });
   process->on_drain([&] { listener->drain([&] { process->stop(); }); });
   // Clients wait in the backlog until there are ids to give: they see a slow greeting, no error.
   queue.when_ready([&] {

@@ -14,13 +14,20 @@ namespace brevdue::daemon {
 using ipc::SubmissionFrame;
 using ipc::Ticket;
 
+namespace {
+constexpr std::size_t announce_backlog_max = 64 * 1024;
+constexpr std::size_t stages_max = 16 * 1024;  // for one smtpd
+}  // namespace
+
 class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
  public:
   Session(SubmissionServer& server, std::uint16_t slot, UniqueFd socket)
-      : server_(server), slot_(slot), channel_(server.loop_, std::move(socket)) {}
+      : server_(server),
+        slot_(slot),
+        channel_(std::make_unique<ipc::Channel>(server.loop_, std::move(socket))) {}
 
   void start(const ipc::Hello& hello) {
-    channel_.start(
+    channel_->start(
         [self = weak_from_this()](std::uint8_t type, std::string_view payload, UniqueFd) {
           if (const auto session = self.lock()) session->on_frame(type, payload);
         },
@@ -31,8 +38,17 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     announce(server_.state());
   }
 
-  void announce(const ipc::QueueState& state) { send(SubmissionFrame::queue_state, encode(state)); }
-  std::size_t open_tickets() const { return open_tickets_; }
+  // What it has not taken of earlier ones is not worth another: the next one says all.
+  void announce(const ipc::QueueState& state) {
+    if (channel_ && channel_->unsent() > announce_backlog_max) return;
+    send(SubmissionFrame::queue_state, encode(state));
+  }
+
+  // Tickets that are open in the queue are not answered any more; nothing else happens.
+  void end() {
+    stages_.clear();
+    channel_.reset();
+  }
 
  private:
   struct Stage {
@@ -40,14 +56,15 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     std::shared_ptr<queue::StagedFile> file;
     std::optional<ErrorCode> failed;
     std::uint64_t size = 0;
+    std::uint64_t unwritten = 0;  // of it, on its way to the file: the credit in use
   };
 
   void send(SubmissionFrame type, std::string payload) {
-    channel_.send(static_cast<std::uint8_t>(type), std::move(payload));
+    if (channel_) channel_->send(static_cast<std::uint8_t>(type), std::move(payload));
   }
 
   void on_closed(const Error& reason) {
-    stages_.clear();
+    end();
     server_.log_.info(fmt::format("channel to smtpd {} closed: {}", slot_, describe(reason)));
     server_.remove(slot_, this);
   }
@@ -76,14 +93,23 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     if (done) return;
     server_.log_.error(
         fmt::format("smtpd {}: {}; its channel is closed", slot_, describe(done.error())));
-    stages_.clear();
+    end();
     server_.remove(slot_, this);
+  }
+
+  // The mark on the disk follows the ids: one from far in the future would use all of them up.
+  Result<void> check(mail::QueueId id) const {
+    if (id.slot() != slot_) return fail(ErrorCode::protocol, "queue id of another slot");
+    if (id.time() > std::max(server_.clock_.wall(), server_.reserved_) + queue::IdFloor::ahead) {
+      return fail(ErrorCode::protocol, "queue id from the future");
+    }
+    return {};
   }
 
   Result<mail::Envelope> check(std::string_view encoded, std::uint64_t size, std::uint32_t crc) {
     auto envelope = mail::decode_envelope(encoded);
     if (!envelope) return envelope;
-    if (envelope->id.slot() != slot_) return fail(ErrorCode::protocol, "queue id of another slot");
+    if (auto own = check(envelope->id); !own) return propagate(std::move(own.error()));
     if (envelope->recipients.empty()) return fail(ErrorCode::protocol, "no recipients");
     if (envelope->content.size != size || envelope->content.crc32c != crc || size == 0) {
       return fail(ErrorCode::protocol, "content is not what the envelope says");
@@ -97,7 +123,6 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     auto envelope = check(frame->envelope, frame->content.size(), crc32c(frame->content));
     if (!envelope) return propagate(std::move(envelope.error()));
     if (envelope->content.staged) return fail(ErrorCode::protocol, "staged content in a frame");
-    ++open_tickets_;
     queue::NewMessage message{envelope->id,
                               SharedBytes(frame->envelope),
                               SharedBytes(frame->content),
@@ -109,7 +134,10 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
   }
 
   void enqueue(Ticket ticket, const mail::Envelope& envelope, queue::NewMessage message) {
-    if (!server_.reserve_ids(envelope.id.time())) return answer(ticket, ErrorCode::unavailable);
+    if (!server_.reserve_ids(envelope.id.time())) {
+      if (message.staged) server_.queue_.staging().remove(message.id);
+      return answer(ticket, ErrorCode::unavailable);
+    }
     WallTime& highest = server_.highest_id_[slot_];
     highest = std::max(highest, envelope.id.time());
     server_.queue_.enqueue(std::move(message),
@@ -122,12 +150,12 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
   Result<void> on_stage_begin(std::string_view payload) {
     auto frame = ipc::decode_stage_begin(payload);
     if (!frame) return propagate(std::move(frame.error()));
-    if (frame->id.slot() != slot_) return fail(ErrorCode::protocol, "queue id of another slot");
+    if (auto own = check(frame->id); !own) return own;
+    if (stages_.size() >= stages_max) return fail(ErrorCode::protocol, "too many staged at once");
     Stage stage{frame->id, server_.queue_.staging().open(frame->id), std::nullopt};
     if (!stages_.emplace(frame->ticket, std::move(stage)).second) {
       return fail(ErrorCode::protocol, "ticket in use");
     }
-    ++open_tickets_;
     return {};
   }
 
@@ -141,6 +169,10 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
       return fail(ErrorCode::protocol, "staged content over the limit");
     }
     const std::uint64_t size = frame->bytes.size();
+    at->second.unwritten += size;
+    if (at->second.unwritten > ipc::stage_credit_initial) {
+      return fail(ErrorCode::protocol, "chunk without credit");
+    }
     server_.queue_.staging().append(
         at->second.file, SharedBytes(frame->bytes),
         [self = weak_from_this(), ticket = frame->ticket, size](Result<void> result) {
@@ -156,6 +188,7 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
       at->second.failed = result.error().code;
       server_.log_.error(describe(result.error()));
     }
+    at->second.unwritten -= size;
     // Credit goes on after a failure: the client is heard to the end, then told.
     send(SubmissionFrame::stage_credit, encode(ipc::StageCredit{ticket, size}));
   }
@@ -207,12 +240,11 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
   Result<void> on_stage_abort(std::string_view payload) {
     auto ticket = ipc::decode_stage_abort(payload);
     if (!ticket) return propagate(std::move(ticket.error()));
-    if (stages_.erase(*ticket) > 0) --open_tickets_;
+    stages_.erase(*ticket);
     return {};
   }
 
   void answer(Ticket ticket, std::optional<ErrorCode> error) {
-    --open_tickets_;
     acknowledgements_.push_back({ticket, !error, error.value_or(ErrorCode{})});
     if (acknowledgements_.size() > 1) return;
     server_.events_.post([self = shared_from_this()] {
@@ -223,10 +255,9 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
 
   SubmissionServer& server_;
   std::uint16_t slot_;
-  ipc::Channel channel_;
+  std::unique_ptr<ipc::Channel> channel_;  // none once it has ended
   std::unordered_map<Ticket, Stage> stages_;
   std::vector<ipc::Acknowledgement> acknowledgements_;
-  std::size_t open_tickets_ = 0;
 };
 
 SubmissionServer::SubmissionServer(boost::asio::io_context& loop, queue::EventLoop& events,
@@ -235,23 +266,30 @@ SubmissionServer::SubmissionServer(boost::asio::io_context& loop, queue::EventLo
     : loop_(loop),
       events_(events),
       queue_(queue),
-      floor_(std::move(floor)),
+      floor_(std::make_shared<queue::IdFloor>(std::move(floor))),
       clock_(clock),
       log_(log),
       options_(options),
-      reserved_(floor_.reserved()) {
+      reserved_(floor_->reserved()) {
   keep_reserving();
 }
 
 SubmissionServer::~SubmissionServer() {
   events_.cancel(timer_);
-  sessions_.clear();
+  // Sessions that the queue still refers to must let go of its staged files while it exists.
+  for (const auto& [slot, session] : sessions_) session->end();
+}
+
+void SubmissionServer::configure(const SubmissionOptions& options) {
+  options_.content_budget = options.content_budget;
+  // An smtpd that was started before goes on with the limit it has.
+  options_.content_size_max = std::max(options_.content_size_max, options.content_size_max);
 }
 
 void SubmissionServer::attach(std::uint16_t slot, UniqueFd socket) {
   auto session = std::make_shared<Session>(*this, slot, std::move(socket));
-  sessions_[slot] = session;
-  const WallTime floor = std::max(floor_.floor(), highest_id_[slot]);
+  if (const auto old = std::exchange(sessions_[slot], session)) old->end();
+  const WallTime floor = std::max(floor_->floor(), highest_id_[slot]);
   session->start({slot, floor, options_.content_budget});
 }
 
@@ -269,12 +307,6 @@ void SubmissionServer::announce_state() {
   for (const auto& [slot, session] : sessions_) session->announce(now);
 }
 
-std::size_t SubmissionServer::open_tickets() const {
-  std::size_t open = 0;
-  for (const auto& [slot, session] : sessions_) open += session->open_tickets();
-  return open;
-}
-
 // Ids up to `up_to` may be committed only if the mark on the disk lies above them. It is moved
 // ahead in time, so that this is false only after the clock jumped forward.
 bool SubmissionServer::reserve_ids(WallTime up_to) {
@@ -282,7 +314,7 @@ bool SubmissionServer::reserve_ids(WallTime up_to) {
   if (!reserving_) {
     reserving_ = true;
     const WallTime mark = std::max(up_to, clock_.wall()) + queue::IdFloor::ahead;
-    queue_.staging().run([this, mark] { return floor_.reserve_to(mark); },
+    queue_.staging().run([floor = floor_, mark] { return floor->reserve_to(mark); },
                          [this, mark](const Result<void>& result) {
                            reserving_ = false;
                            if (result)

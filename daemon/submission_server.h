@@ -2,7 +2,8 @@
 // large content, and answers each ticket once, one frame a batch and smtpd.
 //
 // An smtpd is not trusted: its envelopes are decoded and compared with the content they come with,
-// its ids must be of its slot, and what breaks the protocol closes its channel. Loop thread only.
+// its ids must be of its slot and not from the future, it may send no more than it has credit for,
+// and what breaks the protocol closes its channel. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -34,7 +35,8 @@ class SubmissionServer {
   void attach(std::uint16_t slot, UniqueFd socket);
   // Tells every smtpd whether the queue takes mail and how much fits.
   void announce_state();
-  std::size_t open_tickets() const;
+  // Takes the limits of a reloaded config.
+  void configure(const SubmissionOptions& options);
 
  private:
   class Session;
@@ -46,7 +48,7 @@ class SubmissionServer {
   boost::asio::io_context& loop_;
   queue::EventLoop& events_;
   queue::Queue& queue_;
-  queue::IdFloor floor_;
+  std::shared_ptr<queue::IdFloor> floor_;  // the staging thread moves its mark
   const Clock& clock_;
   const Log& log_;
   SubmissionOptions options_;

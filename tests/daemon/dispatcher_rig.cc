@@ -7,35 +7,6 @@
 
 namespace brevdue::tests {
 
-namespace {
-class TappedStore final : public queue::Store {
- public:
-  TappedStore(queue::MemoryDisk& disk, StoreTap& tap) : store_(disk), tap_(tap) {}
-
-  Result<void> start() override {
-    if (tap_.refuse_start) return fail(ErrorCode::io_failure, "no store, says the test");
-    return store_.start();
-  }
-  Result<void> recover(queue::RecoverySink& sink) override { return store_.recover(sink); }
-  void submit(queue::Batch batch, queue::BatchDone done) override {
-    if (tap_.broken) {
-      return done(queue::BatchResults(batch.size(), fail(ErrorCode::io_failure, "as asked")));
-    }
-    tap_.batches.push_back(batch);
-    store_.submit(std::move(batch), std::move(done));
-  }
-  unsigned depth() const override { return 1; }
-  Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override {
-    return store_.open(id, location);
-  }
-  std::uint64_t room() const override { return store_.room(); }
-
- private:
-  queue::MemoryStore store_;
-  StoreTap& tap_;
-};
-}  // namespace
-
 FakeDelivery::FakeDelivery(boost::asio::io_context& loop, UniqueFd socket)
     : channel_(std::make_unique<ipc::Channel>(loop, std::move(socket))) {
   channel_->start(

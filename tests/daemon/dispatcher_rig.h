@@ -12,21 +12,14 @@
 #include "daemon/dispatcher.h"
 #include "delivery/job.h"
 #include "delivery/outcome.h"
-#include "queue/memory_store.h"
 #include "queue/queue.h"
 #include "tests/daemon/loop_runner.h"
 #include "tests/daemon/memory_log.h"
+#include "tests/daemon/tapped_store.h"
 #include "tests/queue/fake_loop.h"
 #include "tests/support/temporary_directory.h"
 
 namespace brevdue::tests {
-
-// What happens to the store, on purpose: every batch is looked at, and may be made to fail.
-struct StoreTap {
-  std::vector<queue::Batch> batches;  // that reached the disk
-  bool broken = false;                // batches fail, until a new store is made
-  bool refuse_start = false;          // no new store can be made
-};
 
 // A delivery process: gets jobs, answers when the test says so.
 class FakeDelivery {
