@@ -182,9 +182,8 @@ int queue_show(const std::string& config_path, const QueueSelection& selection) 
         return {};
       });
   if (!done) return complain(done.error());
-  if (done->matched == 0)
-    return complain(Error{ErrorCode::not_found, 0, "no such message in the queue"});
-  return 0;
+  // Which ids are unknown was said in lines.
+  return done->matched == 0 ? nothing_matched : 0;
 }
 
 int queue_change(const std::string& config_path, ipc::ControlVerb verb, std::string_view past,

@@ -1,6 +1,7 @@
 #include "daemon/control_server.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <utility>
 #include <vector>
@@ -22,7 +23,10 @@ namespace {
 constexpr std::size_t sessions_max = 64;
 constexpr std::size_t slice = 256;
 constexpr std::size_t content_piece = 64 * 1024;
+constexpr std::size_t changes_max = 256;  // of one request that are not durable yet
 constexpr std::chrono::milliseconds recovery_poll{20};
+constexpr std::chrono::seconds request_patience{30};
+constexpr std::chrono::milliseconds accept_again{100};
 
 std::string_view name_of(ControlVerb verb) {
   switch (verb) {
@@ -69,20 +73,23 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
         [self = weak_from_this()](const Error&) {
           if (const auto session = self.lock()) session->end();
         });
+    server_.events_.run_after(request_patience, [self = weak_from_this()] {
+      const auto session = self.lock();
+      if (session && !session->asked_) session->end();
+    });
   }
 
  private:
-  void end() {
-    server_.sessions_.remove_if([this](const auto& other) { return other.get() == this; });
-  }
+  void end() { server_.remove(this); }
 
   void send(ControlFrame type, std::string payload, SharedBytes tail = {}) {
     channel_.send(static_cast<std::uint8_t>(type), std::move(payload), std::move(tail));
   }
 
-  void finish(std::string failure = {}) {
-    send(ControlFrame::done, encode(ipc::ControlDone{matched_, !failure.empty(), failure}));
-    // Closed by the client, or when it has read everything.
+  void finish() {
+    finished_ = true;
+    send(ControlFrame::done, encode(ipc::ControlDone{matched_, false, {}}));
+    channel_.when_drained([self = shared_from_this()] { self->end(); });
   }
 
   void on_frame(std::uint8_t type, std::string_view payload) {
@@ -91,6 +98,9 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
       return end();
     asked_ = true;
     request_ = std::move(*request);
+    if (!request_.destination.empty()) {
+      request_.destination = mail::domain_of("@" + request_.destination);
+    }
     begin();
   }
 
@@ -120,7 +130,9 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
       return finish();
     }
     ids_ = std::move(request_.ids);
-    if (request_.all || !request_.destination.empty() || !request_.reverse_path.empty()) {
+    named_ = !ids_.empty();
+    const bool narrowed = !request_.destination.empty() || !request_.reverse_path.empty();
+    if (!named_ && (request_.all || narrowed)) {
       server_.queue_.for_each(
           [this](const queue::QueuedMessage& message) { ids_.push_back(message.id); });
       std::ranges::sort(ids_);
@@ -132,16 +144,25 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     work();
   }
 
-  // One slice, then the rest when the client has taken it.
+  // One slice; the rest when the client has taken it and what was changed is durable.
   void work() {
+    if (finished_) return;
     const std::size_t end = std::min(ids_.size(), next_ + slice);
-    while (next_ < end && !waiting_) one(ids_[next_++]);
-    if (waiting_) return;
-    if (next_ == ids_.size()) return finish();
-    channel_.when_drained([self = shared_from_this()] {
-      self->server_.events_.post([self] {
-        if (self->channel_.is_open()) self->work();
-      });
+    while (next_ < end && !reading_ && changing_ < changes_max) one(ids_[next_++]);
+    if (reading_ || changing_ >= changes_max) return;
+    if (next_ < ids_.size()) return work_when_drained();
+    if (changing_ == 0) finish();
+  }
+
+  void work_when_drained() {
+    channel_.when_drained([self = shared_from_this()] { self->work_soon(); });
+  }
+
+  void work_soon() {
+    if (std::exchange(scheduled_, true)) return;
+    server_.events_.post([self = shared_from_this()] {
+      self->scheduled_ = false;
+      if (self->channel_.is_open()) self->work();
     });
   }
 
@@ -160,7 +181,10 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     const queue::QueuedMessage* message = server_.queue_.find(id);
     // One that is on its way out is listed until that is durable, and left alone otherwise.
     const bool leaving = message != nullptr && message->discarding;
-    if (message == nullptr || (leaving && request_.verb != ControlVerb::list)) return;
+    if (message == nullptr || (leaving && request_.verb != ControlVerb::list)) {
+      if (named_) send(ControlFrame::line, id.text() + ": no such message in the queue");
+      return;
+    }
     auto envelope = mail::decode_envelope(message->envelope.view());
     if (!envelope || !selected(*envelope)) return;
     Dispatcher& dispatcher = server_.dispatcher_;
@@ -189,21 +213,18 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     }
   }
 
-  // A change is answered when it is durable; the next one is not begun before.
   Dispatcher::Done completion() {
-    waiting_ = true;
+    ++changing_;
     return [self = shared_from_this()](const Result<void>& result) {
-      self->waiting_ = false;
+      --self->changing_;
       if (!result) --self->matched_;
       if (!result) self->send(ControlFrame::line, describe(result.error()));
-      self->server_.events_.post([self] {
-        if (self->channel_.is_open()) self->work();
-      });
+      self->work_soon();
     };
   }
 
   void show_content(mail::QueueId id) {
-    waiting_ = true;
+    reading_ = true;
     server_.queue_.read(id, [self = shared_from_this()](Result<queue::Content> content) {
       if (!content) {
         self->send(ControlFrame::line, describe(content.error()));
@@ -232,10 +253,8 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
   }
 
   void content_sent() {
-    waiting_ = false;
-    server_.events_.post([self = shared_from_this()] {
-      if (self->channel_.is_open()) self->work();
-    });
+    reading_ = false;
+    work_when_drained();
   }
 
   ControlServer& server_;
@@ -244,8 +263,12 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
   std::vector<mail::QueueId> ids_;
   std::size_t next_ = 0;
   std::uint64_t matched_ = 0;
+  std::size_t changing_ = 0;
   bool asked_ = false;
-  bool waiting_ = false;
+  bool named_ = false;  // the messages were asked for by their ids
+  bool reading_ = false;
+  bool scheduled_ = false;
+  bool finished_ = false;
 };
 
 ControlServer::ControlServer(boost::asio::io_context& loop, queue::EventLoop& events,
@@ -261,21 +284,38 @@ ControlServer::ControlServer(boost::asio::io_context& loop, queue::EventLoop& ev
 }
 
 ControlServer::~ControlServer() {
+  events_.cancel(accept_timer_);
   sessions_.clear();
 }
 
 void ControlServer::accept() {
-  listener_.async_wait(
-      boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
-        if (error) return;
-        UniqueFd socket(
-            ::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (socket && sessions_.size() < sessions_max && may_ask(socket.get())) {
-          sessions_.push_back(std::make_shared<Session>(*this, std::move(socket)));
-          sessions_.back()->start();
-        }
-        accept();
-      });
+  if (accepting_ || sessions_.size() >= sessions_max) return;
+  accepting_ = true;
+  listener_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                       [this](boost::system::error_code error) {
+                         accepting_ = false;
+                         if (!error) take_one();
+                       });
+}
+
+void ControlServer::take_one() {
+  UniqueFd socket(
+      ::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+    // It stays readable: asked again at once, the loop would do nothing else.
+    accept_timer_ = events_.run_after(accept_again, [this] { accept(); });
+    return;
+  }
+  if (socket && may_ask(socket.get())) {
+    sessions_.push_back(std::make_shared<Session>(*this, std::move(socket)));
+    sessions_.back()->start();
+  }
+  accept();
+}
+
+void ControlServer::remove(const Session* session) {
+  sessions_.remove_if([session](const auto& other) { return other.get() == session; });
+  accept();
 }
 
 }  // namespace brevdue::daemon

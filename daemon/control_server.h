@@ -1,8 +1,9 @@
 // qmgr's end of the control socket: answers `brevdue queue …`.
 //
 // Who may ask: root and the user that qmgr runs as (SO_PEERCRED), nobody else. A request runs in
-// slices, so that listing a million messages stalls nobody, and a client that reads slowly is
-// waited for. Loop thread only.
+// slices, so that listing a million messages stalls nobody; a client that reads slowly is waited
+// for, one that asks for nothing is not. While as many are served as may be, others wait in the
+// backlog. A change is counted when it is durable. Loop thread only.
 #pragma once
 
 #include <list>
@@ -28,6 +29,8 @@ class ControlServer {
  private:
   class Session;
   void accept();
+  void take_one();
+  void remove(const Session* session);
 
   boost::asio::io_context& loop_;
   queue::EventLoop& events_;
@@ -36,6 +39,8 @@ class ControlServer {
   Dispatcher& dispatcher_;
   const Log& log_;
   std::list<std::shared_ptr<Session>> sessions_;
+  queue::EventLoop::TimerId accept_timer_ = 0;
+  bool accepting_ = false;
 };
 
 }  // namespace brevdue::daemon
