@@ -115,6 +115,10 @@ struct Channel::State : std::enable_shared_from_this<State> {
     if (!open) return;
     std::memmove(buffer.data(), buffer.data() + at, filled - at);
     filled -= at;
+    // One comes with the first byte of its frame: more than that would only pile up.
+    if (descriptors.size() > (filled > 0 ? 1u : 0u)) {
+      return close(Error{ErrorCode::protocol, 0, "channel: a descriptor too many"});
+    }
     if (filled == 0 && buffer.size() > 4 * read_size) buffer = std::vector<char>(read_size);
   }
 

@@ -4,8 +4,8 @@
 // A frame on the wire: length of the payload (32 bits, little-endian), type (8 bits), whether a
 // descriptor comes with it (8 bits), payload. What is sent in one turn of the loop leaves in as few
 // writes as possible; content is written from where it lies. A frame over the bound, or a
-// descriptor missing, closes the channel with `protocol`: the peer is one of ours but not trusted
-// to be right.
+// descriptor missing or too many, closes the channel with `protocol`: the peer is one of ours but
+// not trusted to be right.
 //
 // Loop thread only. The payload given to on_frame is valid during the call. After on_closed, which
 // is called once, nothing is called any more. The owner may destroy the channel inside either.

@@ -1,7 +1,5 @@
 #include "ipc/queue_entry.h"
 
-#include <algorithm>
-
 #include "core/bytes.h"
 
 namespace brevdue::ipc {
@@ -76,7 +74,7 @@ Result<QueueEntry> decode_queue_entry(std::string_view payload) {
   const auto flags = in.get<std::uint8_t>();
   entry.active = (flags & 1) != 0;
   entry.held = (flags & 2) != 0;
-  entry.attempts = static_cast<std::uint32_t>(in.get_varint());
+  entry.attempts = in.get_varint32();
   entry.next_attempt = get_time(in);
   const std::uint64_t count = in.get_varint();
   if (count > mail::recipients_max) return fail(ErrorCode::protocol, "malformed queue entry");
@@ -84,8 +82,11 @@ Result<QueueEntry> decode_queue_entry(std::string_view payload) {
     QueueEntryRecipient recipient;
     recipient.address = in.get_short_string();
     recipient.original_recipient = in.get_short_string();
-    recipient.status = static_cast<mail::RecipientStatus>(std::min<std::uint8_t>(
-        in.get<std::uint8_t>(), static_cast<std::uint8_t>(mail::RecipientStatus::failed)));
+    const auto status = in.get<std::uint8_t>();
+    if (status > static_cast<std::uint8_t>(mail::RecipientStatus::failed)) {
+      return fail(ErrorCode::protocol, "malformed queue entry");
+    }
+    recipient.status = static_cast<mail::RecipientStatus>(status);
     recipient.reason = in.get_short_string();
     entry.recipients.push_back(std::move(recipient));
   }

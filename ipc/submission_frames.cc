@@ -57,14 +57,15 @@ Result<std::vector<Acknowledgement>> decode_acknowledgements(std::string_view pa
   ByteReader in(payload);
   std::vector<Acknowledgement> frame;
   frame.reserve(payload.size() / 9);
-  while (in.ok() && !in.at_end()) {
+  while (!in.at_end()) {
     const auto ticket = in.get<std::uint64_t>();
     const auto code = in.get<std::uint8_t>();
-    if (!in.ok() || code > 1 + static_cast<int>(ErrorCode::protocol)) break;
+    if (!in.ok() || code > 1 + static_cast<int>(ErrorCode::protocol)) {
+      return malformed("acknowledgements");
+    }
     frame.push_back(
         {ticket, code == 0, code == 0 ? ErrorCode{} : static_cast<ErrorCode>(code - 1)});
   }
-  if (!in.at_end()) return malformed("acknowledgements");
   return frame;
 }
 
