@@ -3,12 +3,14 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <sysexits.h>
 
 #include "cli/commands.h"
 #include "config/load.h"
+#include "config/nearest_name.h"
 #include "daemon/role.h"
 
 namespace {
@@ -105,6 +107,28 @@ void add_conf(CLI::App& app, Parsed& parsed) {
       [&parsed] { parsed.code = brevdue::cli::conf(parsed.config_path, parsed.conf); });
 }
 
+// The first words, if they lead to no command; with what was probably meant.
+std::string unknown_command(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* at = &app;
+  std::string words;
+  for (int i = 1; i < argc && argv[i][0] != '-' && at->get_require_subcommand_min() > 0; ++i) {
+    std::vector<std::string_view> names;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* command : at->get_subcommands({})) {
+      names.push_back(command->get_name());
+      if (command->check_name(argv[i])) next = command;
+    }
+    words += (words.empty() ? "" : " ") + std::string(argv[i]);
+    if (next != nullptr) {
+      at = next;
+      continue;
+    }
+    const auto meant = brevdue::config::nearest_name(argv[i], names);
+    return meant ? words + "\"; did you mean \"" + std::string(*meant) : words;
+  }
+  return {};
+}
+
 int run(int argc, char** argv) {
   const std::string_view program = argv[0];
   const std::string_view name = program.substr(program.rfind('/') + 1);
@@ -133,6 +157,10 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (const std::string word = unknown_command(app, argc, argv); !word.empty()) {
+      std::fprintf(stderr, "brevdue: there is no command \"%s\"\n", word.c_str());
+      return EX_USAGE;
+    }
     return app.exit(error) == 0 ? 0 : EX_USAGE;
   }
   return parsed.code;

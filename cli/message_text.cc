@@ -137,6 +137,16 @@ std::vector<std::string> addresses_in(std::string_view message,
   return all;
 }
 
+std::vector<std::string> addresses_of(std::string_view list) {
+  return AddressList().parse(list);
+}
+
+std::string_view without_mbox_line(std::string_view message) {
+  if (!message.starts_with("From ")) return message;
+  const std::size_t end = message.find('\n');
+  return end == std::string_view::npos ? std::string_view() : message.substr(end + 1);
+}
+
 std::string without_bcc(std::string_view message) {
   std::string out;
   const std::size_t end = for_each_field(message, [&](const Field& field) {

@@ -18,6 +18,12 @@ std::string with_crlf(std::string_view text);
 std::vector<std::string> addresses_in(std::string_view message,
                                       std::vector<std::string_view> fields);
 
+// The same of an address list.
+std::vector<std::string> addresses_of(std::string_view list);
+
+// Without the "From " line in front that a mailbox file has.
+std::string_view without_mbox_line(std::string_view message);
+
 // Removes every Bcc field.
 std::string without_bcc(std::string_view message);
 

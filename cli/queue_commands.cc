@@ -40,7 +40,9 @@ int exit_code_for(ErrorCode code) {
 }
 
 int complain(const Error& error) {
-  fmt::print(stderr, "brevdue: {}\n", describe(error));
+  // What we found out ourselves is said in the context; the code only decides how we end.
+  const bool ours = error.os_error == 0 && !error.context.empty();
+  fmt::print(stderr, "brevdue: {}\n", ours ? error.context : describe(error));
   return exit_code_for(error.code);
 }
 

@@ -7,13 +7,13 @@
 #include <string>
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <pwd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/message_text.h"
+#include "cli/piped_session.h"
 #include "cli/read_config.h"
 #include "cli/submission_client.h"
 
@@ -53,7 +53,7 @@ Usage: brevdue sendmail [OPTION...] [RECIPIENT...] <MESSAGE
   -bs                     SMTP on standard input and output
   -bp                     what is queued (brevdue queue list)
   -q                      attempt what is deferred (brevdue queue flush)
-  -C FILE                 the config file
+  -C FILE, -c FILE        the config file
 
 Exits 75 when nobody listens or the message is to be sent again later, 69 when it was refused.
 )";
@@ -78,12 +78,16 @@ void take_value(Arguments& parsed, char option, const std::string& value) {
       parsed.full_name = value;
       return;
     case 'C':
+    case 'c':  // as the other commands of brevdue have it
       parsed.config_path = value;
       return;
     case 'N':
       parsed.notify = parse_notify(value);
+      if (parsed.notify == mail::DsnNotify::unset)
+        parsed.problem = "-N wants never, or some of success, failure, delay";
       return;
     case 'R':
+      if (value != "full" && value != "hdrs") parsed.problem = "-R wants full or hdrs";
       parsed.dsn_return = value == "full" ? mail::DsnReturn::full : mail::DsnReturn::headers;
       return;
     case 'V':
@@ -137,7 +141,8 @@ std::string read_message(bool dot_is_content) {
     return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
   }
   std::string message;
-  for (std::string line; std::getline(std::cin, line) && line != ".";) message += line + "\n";
+  for (std::string line; std::getline(std::cin, line) && line != "." && line != ".\r";)
+    message += line + "\n";
   return message;
 }
 
@@ -150,26 +155,6 @@ std::string qualified(const std::string& address, const std::string& hostname) {
   std::string bare = address;
   if (bare.starts_with('<') && bare.ends_with('>')) bare = bare.substr(1, bare.size() - 2);
   return bare.empty() || bare.find('@') != std::string::npos ? bare : bare + "@" + hostname;
-}
-
-// SMTP on standard input and output (-bs): a pipe to the listener.
-int relay_session(UniqueFd socket) {
-  char buffer[16384];
-  pollfd ends[2] = {{0, POLLIN, 0}, {socket.get(), POLLIN, 0}};
-  while (true) {
-    if (::poll(ends, 2, -1) < 0) continue;
-    for (int i = 0; i < 2; ++i) {
-      if (ends[i].revents == 0) continue;
-      const ssize_t n = ::read(ends[i].fd, buffer, sizeof buffer);
-      if (n <= 0 && i == 1) return 0;
-      if (n <= 0) {
-        ends[0].fd = -1;
-        continue;
-      }
-      const int to = i == 0 ? socket.get() : 1;
-      if (::write(to, buffer, static_cast<std::size_t>(n)) != n) return EX_IOERR;
-    }
-  }
 }
 
 int report(const std::vector<smtp::ClientResult>& results, const mail::Envelope& envelope) {
@@ -194,8 +179,11 @@ int send(const Arguments& arguments, const config::Config& config, UniqueFd sock
                               : user + "@" + config.hostname;
   envelope.dsn_return = arguments.dsn_return;
   envelope.envelope_id = arguments.envelope_id;
-  std::string message = with_crlf(read_message(arguments.dot_is_content));
-  std::vector<std::string> recipients = arguments.recipients;
+  std::string message = with_crlf(without_mbox_line(read_message(arguments.dot_is_content)));
+  std::vector<std::string> recipients;
+  for (const std::string& argument : arguments.recipients) {
+    std::ranges::move(addresses_of(argument), std::back_inserter(recipients));
+  }
   if (arguments.from_header) {
     std::ranges::move(addresses_in(message, {"to", "cc", "bcc"}), std::back_inserter(recipients));
     message = without_bcc(message);
@@ -249,7 +237,7 @@ int sendmail(const std::vector<std::string>& texts) {
     fmt::print(stderr, "sendmail: {}\n", describe(socket.error()));
     return EX_TEMPFAIL;
   }
-  if (arguments.mode == 's') return relay_session(std::move(*socket));
+  if (arguments.mode == 's') return run_piped_session(std::move(*socket));
   return send(arguments, *config, std::move(*socket));
 }
 

@@ -52,6 +52,11 @@ std::string_view name_of(ControlVerb verb) {
   return "unknown";
 }
 
+// Of those, the context says it all.
+std::string in_words(const Error& error) {
+  return error.code == ErrorCode::busy ? error.context : describe(error);
+}
+
 bool may_ask(int socket) {
   ucred peer{};
   socklen_t size = sizeof peer;
@@ -218,7 +223,7 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     return [self = shared_from_this()](const Result<void>& result) {
       --self->changing_;
       if (!result) --self->matched_;
-      if (!result) self->send(ControlFrame::line, describe(result.error()));
+      if (!result) self->send(ControlFrame::line, in_words(result.error()));
       self->work_soon();
     };
   }

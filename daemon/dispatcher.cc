@@ -369,6 +369,7 @@ std::size_t Dispatcher::flush(const std::string& destination) {
   // All mail has one next hop, but the operator means the recipients' domain.
   std::size_t count = 0;
   queue_.for_each([&](const queue::QueuedMessage& message) {
+    if (message.state.held) return;
     const auto envelope = mail::decode_envelope(message.envelope.view());
     const bool wanted = envelope && std::ranges::any_of(envelope->recipients, [&](const auto& one) {
                           return mail::domain_of(one.address) == destination;
