@@ -26,9 +26,10 @@ class Clock(EndToEnd):
         self.jump(0)
         self.port = free_port()
         server = self.server(backend=backend, directory=directory, settings={
-            "delivery.relay_host": f"127.0.0.1:{self.port}", "retry.delay_min": "1s", "retry.delay_max": "2s", **settings})
-        server.environment.update(LD_PRELOAD=found[0], FAKETIME_TIMESTAMP_FILE=str(self.offset), FAKETIME_NO_CACHE="1",
-                                  FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
+            "delivery.relay_host": f"127.0.0.1:{self.port}", "retry.delay_min": "1s", "retry.delay_max": "2s",
+            **settings})
+        server.environment.update(LD_PRELOAD=found[0], FAKETIME_TIMESTAMP_FILE=str(self.offset),
+                                  FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
         return server.start()
 
     def jump(self, seconds):

@@ -59,7 +59,8 @@ class Sendmail(EndToEnd):
         self.assertEqual(parsed["Cc"], "three@next.test")
 
     def test_full_name_null_sender_and_long_options(self):
-        message, parsed = self.relayed("-F", "A. Person", "-f", "<>", "-bm", "-v", "-odi", "a@next.test", text="\nbody\n")
+        message, parsed = self.relayed("-F", "A. Person", "-f", "<>", "-bm", "-v", "-odi", "a@next.test",
+                                       text="\nbody\n")
         self.assertEqual(message.reverse_path, "")
         self.assertEqual(email.utils.parseaddr(parsed["From"])[0], "A. Person")
 
@@ -84,7 +85,8 @@ class Sendmail(EndToEnd):
         self.addCleanup(pipe.stdout.close)
         self.addCleanup(pipe.stdin.close)
         content = text(subject="by pipe")
-        for said, reply in ((b"", b"220 "), (b"HELO pipe.test\r\n", b"250 "), (b"MAIL FROM:<a@origin.test>\r\n", b"250 "),
+        for said, reply in ((b"", b"220 "), (b"HELO pipe.test\r\n", b"250 "),
+                            (b"MAIL FROM:<a@origin.test>\r\n", b"250 "),
                             (b"RCPT TO:<b@next.test>\r\n", b"250 "), (b"DATA\r\n", b"354 "),
                             (content + b".\r\n", b"250 "), (b"QUIT\r\n", b"221 ")):
             pipe.stdin.write(said)

@@ -1,5 +1,6 @@
 // Runs the dialogs of tests/dialogs against a real server: those that need no control over it.
 #include <cstdio>
+#include <cstdlib>
 #include <set>
 #include <string>
 #include <vector>

@@ -161,7 +161,8 @@ class Dsn(EndToEnd):
         server = self.server(backend=backend, settings=settings).start()
         queue_id = self.send(server)
         reports, sink = self.reports_after(
-            server, rf"qmgr\[\d+\]: {queue_id}: to=<someone@next\.test>.*dsn=4\.4\.7, status=expired, returned to sender")
+            server, rf"qmgr\[\d+\]: {queue_id}: to=<someone@next\.test>.*dsn=4\.4\.7, status=expired, "
+            "returned to sender")
         self.assertEqual(len(sink.messages), 1)
         _, recipients = self.report(reports[0])
         self.assertEqual((recipients[0]["Action"], recipients[0]["Status"]), ("failed", "4.4.7"))

@@ -119,7 +119,7 @@ class HostileClients(EndToEnd):
             connection = self.in_content()
             connection.sendall(b"z" * 70 + b"\r\n" + (b"z" * 70 + b"\r\n") * (size // 72))
             connection.close()
-        self.tested.wait_for_log(r"lost connection after (DATA|end of data|.*content).* from unknown\[127\.0\.0\.1\]", 3)
+        self.tested.wait_for_log(r"lost connection after .* from unknown\[127\.0\.0\.1\]", 3)
         self.assert_service()
         self.tested.wait_until_empty()
         self.assertEqual(len(self.relay.messages), 1)
@@ -163,7 +163,8 @@ class HostileClients(EndToEnd):
 
     def test_strangers_at_the_control_socket(self):
         control = str(self.tested.directory / "control")
-        for junk in (b"", b"\0", b"\xff" * 100, b"GET / HTTP/1.0\r\n\r\n", os.urandom(10_000), b"\xff\xff\xff\x7f\x01\x00"):
+        for junk in (b"", b"\0", b"\xff" * 100, b"GET / HTTP/1.0\r\n\r\n", os.urandom(10_000),
+                     b"\xff\xff\xff\x7f\x01\x00"):
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(30)
                 connection.connect(control)

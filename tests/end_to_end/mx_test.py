@@ -48,8 +48,9 @@ class MxRouting(EndToEnd):
         return self.sink(*arguments, host=address, port=self.port, **options)
 
     def started(self, **settings):
-        chosen = {"dns.servers": [self.dns_address], "dns.timeout": "200ms", "dns.tries": 1, "dns.addresses": "ipv4_only",
-                  "delivery.port": self.port, "delivery.connect_timeout": "1s", **settings}
+        chosen = {"dns.servers": [self.dns_address], "dns.timeout": "200ms", "dns.tries": 1,
+                  "dns.addresses": "ipv4_only", "delivery.port": self.port, "delivery.connect_timeout": "1s",
+                  **settings}
         return self.server(settings=chosen, directory=self.folder).start()
 
     def route(self, server, address):
@@ -63,7 +64,8 @@ class MxRouting(EndToEnd):
         server.wait_until_empty()
         self.assertEqual(message.recipients, ["a@two.test", "b@two.test"])
         self.assertEqual(second.messages, [])
-        server.wait_for_log(rf"{queue_id}: to=<a@two\.test>, relay=first\.two\.test\[127\.0\.2\.1\]:{self.port}, .*sent")
+        server.wait_for_log(rf"{queue_id}: to=<a@two\.test>, "
+                            rf"relay=first\.two\.test\[127\.0\.2\.1\]:{self.port}, .*sent")
 
     def test_the_next_exchange_is_tried_when_one_is_away_or_unwilling(self):
         second = self.exchange("127.0.2.2")

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import os
+import re
 import shutil
 import smtplib
 import socket
@@ -58,8 +59,14 @@ class EndToEnd(unittest.TestCase):
         chosen = {"delivery.relay_host": sink.address} if sink else {}
         chosen.update(settings or {})
         server = Brevdue(directory or self.directory(), backend, chosen, **options)
+        self.addCleanup(self.assert_sane, server)
         self.addCleanup(server.close)
         return server
+
+    def assert_sane(self, server):
+        """Whatever the test was about: no assertion and no sanitizer had to speak."""
+        said = re.findall(r"(?m)^.*(?:Sanitizer|runtime error:|[Aa]ssertion).*$", server.log())
+        self.assertEqual(said, [], server.log()[-20000:])
 
     def send(self, server, content=None, reverse_path="sender@origin.test", to=("someone@next.test",),
              mail_options=(), rcpt_options=()):

@@ -50,6 +50,7 @@ class Brevdue:
         self.process = None
         self._log_from = 0
         self._port = None
+        self.log_path.touch()
         self.write_config()
 
     def write_config(self, **changes):
