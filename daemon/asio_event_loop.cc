@@ -31,8 +31,8 @@ queue::EventLoop::TimerId AsioEventLoop::run_after(std::chrono::nanoseconds dela
   at->second.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(delay));
   at->second.async_wait(
       [this, id, task = std::move(task)](boost::system::error_code error) mutable {
-        if (error) return;
-        timers_.erase(id);
+        // Its time may have come in the turn of the loop in which it was cancelled.
+        if (error || timers_.erase(id) == 0) return;
         task();
       });
   return id;

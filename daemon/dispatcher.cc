@@ -11,7 +11,7 @@ using mail::RecipientStatus;
 
 namespace {
 constexpr std::string_view relay_prefix = "relay:";
-constexpr std::chrono::seconds reroute_delay{30};
+constexpr std::chrono::seconds given_back_for{30};
 
 bool is_final(RecipientStatus status) {
   return status == RecipientStatus::relayed || status == RecipientStatus::failed;
@@ -189,7 +189,7 @@ bool Dispatcher::in_hand(mail::QueueId id) const {
 void Dispatcher::reroute(const scheduler::Job& job, const queue::QueuedMessage& message,
                          const mail::Envelope& envelope) {
   if (in_hand(job.message)) {
-    report(job, scheduler::Outcome::untried, clock_.wall() + reroute_delay);
+    report(job, scheduler::Outcome::untried, clock_.wall() + given_back_for);
     return;
   }
   report(job, scheduler::Outcome::untried, std::nullopt);
@@ -276,6 +276,11 @@ void Dispatcher::hand_over(std::uint64_t attempt, Result<queue::Content> content
   if (at == flights_.end()) return;
   Flight& flight = at->second;
   const queue::QueuedMessage* message = queue_.find(flight.job.message);
+  if (!content && content.error().code == ErrorCode::unavailable) {
+    // The store failed since the job was taken: nothing was attempted, and nothing is counted.
+    report(take_down(attempt).job, scheduler::Outcome::untried, clock_.wall() + given_back_for);
+    return end_if_drained();
+  }
   if (!content || message == nullptr) {
     delivery::Outcome outcome;
     outcome.attempt = attempt;

@@ -130,6 +130,26 @@ TEST(DispatcherJobs, NoneWhileTheStoreIsUnavailable) {
   EXPECT_EQ(delivery.jobs[2].envelope.id, second);
 }
 
+TEST(DispatcherJobs, WhoseContentCannotBeReadNowCountForNothing) {
+  DispatcherRig rig;
+  FakeDelivery& delivery = rig.attach();
+  const mail::QueueId id = rig.enqueue({"1@b.example"});
+  ASSERT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 1; }));
+  // A settled message is not in the cache any more.
+  delivery.answer(0, RecipientStatus::deferred, "451 later");
+  ASSERT_TRUE(rig.run_until_so([&] { return rig.state_on_disk(id).attempts == 1; }));
+  rig.tap.refuse_reads = true;
+  rig.dispatcher->flush({});
+  ASSERT_TRUE(rig.run_until_so([&] { return rig.tap.reads_refused == 1; }));
+  rig.run_all();
+  rig.tap.refuse_reads = false;
+  EXPECT_EQ(delivery.jobs.size(), 1u);
+  EXPECT_FALSE(rig.dispatcher->is_active(id));
+  EXPECT_EQ(rig.state_on_disk(id).attempts, 1u);
+  rig.pass(1min);
+  ASSERT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 2; }));
+}
+
 TEST(DispatcherJobs, FollowAChangeOfTheRelayHost) {
   auto options = DispatcherRig::default_options();
   options.relay_host = "old.example:25";

@@ -1,6 +1,7 @@
 // A MemoryStore whose batches a test can look at and make fail.
 #pragma once
 
+#include <atomic>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,8 @@ namespace brevdue::tests {
 struct StoreTap {
   std::vector<queue::Batch> batches;  // that reached the disk
   bool broken = false;                // batches fail as long as it is so
+  std::atomic<bool> refuse_reads = false;
+  std::atomic<int> reads_refused = 0;
 };
 
 class TappedStore final : public queue::Store {
@@ -28,6 +31,10 @@ class TappedStore final : public queue::Store {
   }
   unsigned depth() const override { return 1; }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override {
+    if (tap_.refuse_reads) {
+      ++tap_.reads_refused;
+      return fail(ErrorCode::unavailable, "as asked");
+    }
     return store_.open(id, location);
   }
   std::uint64_t room() const override { return store_.room(); }
