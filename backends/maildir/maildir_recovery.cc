@@ -17,6 +17,12 @@ using queue::RecoveredMessage;
 namespace {
 constexpr std::size_t head_size = 64 * 1024;
 constexpr std::uint64_t tail_bytes_max = 1u << 30;
+
+// A bad sector, or a file that an operator brought back as another user. Too few descriptors or too
+// little memory would say nothing about the file.
+bool is_of_one_file(ErrorCode code) {
+  return code == ErrorCode::io_failure || code == ErrorCode::permission;
+}
 }  // namespace
 
 struct MaildirStore::Recovery {
@@ -67,6 +73,11 @@ void MaildirStore::recover_one(const std::string& name, Recovery& recovery) {
   if (!message) {
     if (message.error().code == ErrorCode::corrupt) {
       return set_aside(name, message.error().context, recovery);
+    }
+    if (is_of_one_file(message.error().code)) {
+      // It may be readable another time; all other mail must not wait for that.
+      return recovery.report(
+          {options_.path + "/" + name, "left where it is: " + describe(message.error())});
     }
     const std::lock_guard lock(recovery.mutex);
     if (!recovery.error) recovery.error = message.error();
