@@ -75,7 +75,8 @@ Result<StoppedMessage> read_stopped_message(const config::Config& config, mail::
   auto spool = open_spool(config, messages);
   if (!spool) return propagate(std::move(spool.error()));
   const auto at = std::ranges::find(messages.found, id, &queue::RecoveredMessage::id);
-  if (at == messages.found.end()) return fail(ErrorCode::not_found, id.text() + ": no such message in the spool");
+  if (at == messages.found.end())
+    return fail(ErrorCode::not_found, id.text() + ": no such message in the spool");
   auto envelope = mail::decode_envelope(at->envelope.view());
   if (!envelope) return propagate(std::move(envelope.error()));
   StoppedMessage message{ipc::make_queue_entry(*envelope, at->state, false), {}};

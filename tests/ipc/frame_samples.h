@@ -10,7 +10,7 @@
 namespace brevdue::tests {
 
 inline ipc::QueueEntry sample_entry() {
-  using namespace std::chrono_literals;
+  using std::chrono_literals::operator""us;
   ipc::QueueEntry entry;
   entry.id = mail::QueueId(0x0123456789abcdef);
   entry.arrival = WallTime(1'700'000'000'123'456us);
@@ -35,7 +35,7 @@ inline ipc::ControlRequest sample_request() {
 }
 
 inline std::multimap<std::string_view, std::string> frame_samples() {
-  using namespace std::chrono_literals;
+  using std::chrono_literals::operator""us;
   const std::vector<ipc::Acknowledgement> acknowledgements = {
       {1, true, {}}, {2, false, ErrorCode::storage_full}, {UINT64_MAX, false, ErrorCode::protocol}};
   ipc::ControlRequest all;

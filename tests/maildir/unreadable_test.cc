@@ -1,4 +1,4 @@
-// A message file that cannot be read costs that message, for now, and no other.
+// A message file that cannot be read costs that message, at the moment, and no other.
 #include <cerrno>
 
 #include "tests/maildir/spool.h"
