@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -91,10 +92,17 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     channel_.send(static_cast<std::uint8_t>(type), std::move(payload), std::move(tail));
   }
 
+  // The channel is the session's own: a task in it that kept the session would keep both for ever.
+  void when_drained(std::function<void(Session&)> task) {
+    channel_.when_drained([self = weak_from_this(), task = std::move(task)] {
+      if (const auto session = self.lock()) task(*session);
+    });
+  }
+
   void finish() {
     finished_ = true;
     send(ControlFrame::done, encode(ipc::ControlDone{matched_, false, {}}));
-    channel_.when_drained([self = shared_from_this()] { self->end(); });
+    when_drained([](Session& self) { self.end(); });
   }
 
   void on_frame(std::uint8_t type, std::string_view payload) {
@@ -160,7 +168,7 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
   }
 
   void work_when_drained() {
-    channel_.when_drained([self = shared_from_this()] { self->work_soon(); });
+    when_drained([](Session& self) { self.work_soon(); });
   }
 
   void work_soon() {
@@ -251,10 +259,9 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     }
     piece.resize(static_cast<std::size_t>(n));
     send(ControlFrame::content, std::move(piece));
-    channel_.when_drained(
-        [self = shared_from_this(), file, next = offset + static_cast<std::uint64_t>(n)] {
-          if (self->channel_.is_open()) self->send_file(file, next);
-        });
+    when_drained([file, next = offset + static_cast<std::uint64_t>(n)](Session& self) {
+      if (self.channel_.is_open()) self.send_file(file, next);
+    });
   }
 
   void content_sent() {

@@ -103,7 +103,10 @@ void Dispatcher::drain(std::function<void()> drained) {
 }
 
 void Dispatcher::end_if_drained() {
-  if (!drained_ || !flights_.empty() || (writing_ > 0 && available_)) return;
+  // Without room a DSN may wait for hours, and its message with it: both are there at the next
+  // start.
+  const bool is_written = writing_ == 0 || !available_ || queue_.room() == 0;
+  if (!drained_ || !flights_.empty() || !is_written) return;
   events_.post(std::exchange(drained_, nullptr));
 }
 

@@ -53,7 +53,7 @@ class Dispatcher {
   // is queued goes to the new next hop from its next attempt on.
   void configure(const DispatcherOptions& options);
   // Begins no more attempts; `drained` is called, once, when the last one has ended and what it
-  // changed is durable, or cannot become so because the store has failed.
+  // changed is durable, or cannot become so because the store has failed or has no room.
   void drain(std::function<void()> drained);
 
   // From the queue.

@@ -225,5 +225,18 @@ TEST_F(DispatcherOutcomes, ADrainWaitsForTheLastOneToBeDurable) {
   EXPECT_THAT(delivery.jobs, SizeIs(1));
 }
 
+TEST_F(DispatcherOutcomes, ADrainDoesNotWaitForRoom) {
+  begin({"1@b.example"});
+  {
+    const std::lock_guard lock(rig.disk.mutex);
+    rig.disk.room = 0;
+  }
+  answer(mixed({RecipientStatus::failed}));
+  bool drained = false;
+  rig.dispatcher->drain([&] { drained = true; });
+  ASSERT_TRUE(rig.run_until_so([&] { return drained; }));
+  EXPECT_TRUE(rig.on_disk(id));
+}
+
 }  // namespace
 }  // namespace brevdue::tests
