@@ -157,6 +157,7 @@ Result<void> LogStore::recover(queue::RecoverySink& sink) {
     const std::lock_guard lock(mutex_);
     recovering_ = true;
   }
+  sink.begun();
   LogRecovery recovery(*device_, pool_, sink, options_.read_only, cancelled_);
   Result<void> done = recovery.run(sources_, damaged_);
   if (done) {

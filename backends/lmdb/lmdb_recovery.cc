@@ -24,6 +24,7 @@ Result<void> LmdbStore::recover(queue::RecoverySink& sink) {
     const std::lock_guard lock(mutex_);
     recovering_ = true;
   }
+  sink.begun();
   auto result = walk(sink);
   // The snapshot keeps every page that was freed since from being used again.
   snapshot_.reset();

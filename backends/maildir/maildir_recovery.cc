@@ -44,6 +44,7 @@ Result<void> MaildirStore::recover(queue::RecoverySink& sink) {
     const std::lock_guard lock(mutex_);
     recovering_ = true;
   }
+  sink.begun();
   Recovery recovery(sink);
   // Names in the order of their ids: neighbours lie together on the disk.
   std::ranges::sort(found_);
