@@ -134,12 +134,20 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
   }
 
   void enqueue(Ticket ticket, const mail::Envelope& envelope, queue::NewMessage message) {
-    if (!server_.reserve_ids(envelope.id.time())) {
+    WallTime& highest = server_.highest_id_[slot_];
+    highest = std::max(highest, envelope.id.time());
+    server_.when_reserved(
+        envelope.id.time(),
+        [self = shared_from_this(), ticket, message = std::move(message)](bool reserved) mutable {
+          self->enqueue_reserved(ticket, std::move(message), reserved);
+        });
+  }
+
+  void enqueue_reserved(Ticket ticket, queue::NewMessage message, bool reserved) {
+    if (!reserved) {
       if (message.staged) server_.queue_.staging().remove(message.id);
       return answer(ticket, ErrorCode::unavailable);
     }
-    WallTime& highest = server_.highest_id_[slot_];
-    highest = std::max(highest, envelope.id.time());
     server_.queue_.enqueue(std::move(message),
                            [self = shared_from_this(), ticket](Result<void> result) {
                              if (result) return self->answer(ticket, std::nullopt);
@@ -307,23 +315,29 @@ void SubmissionServer::announce_state() {
   for (const auto& [slot, session] : sessions_) session->announce(now);
 }
 
-// Ids up to `up_to` may be committed only if the mark on the disk lies above them. It is moved
-// ahead in time, so that this is false only after the clock jumped forward.
-bool SubmissionServer::reserve_ids(WallTime up_to) {
-  if (up_to < reserved_ - queue::IdFloor::ahead / 2) return true;
-  if (!reserving_) {
-    reserving_ = true;
-    const WallTime mark = std::max(up_to, clock_.wall()) + queue::IdFloor::ahead;
-    queue_.staging().run([floor = floor_, mark] { return floor->reserve_to(mark); },
-                         [this, mark](const Result<void>& result) {
-                           reserving_ = false;
-                           if (result)
-                             reserved_ = std::max(reserved_, mark);
-                           else
-                             log_.error(describe(result.error()));
-                         });
-  }
-  return up_to < reserved_;
+// An id may be committed only if the mark on the disk lies above it. The mark is moved ahead in
+// time, so that a message waits for it only after the clock jumped forward.
+void SubmissionServer::when_reserved(WallTime id, std::move_only_function<void(bool)> then) {
+  reserve_ids(id);
+  if (id < reserved_) return then(true);
+  waiting_.push_back({id, std::move(then)});
+}
+
+void SubmissionServer::reserve_ids(WallTime up_to) {
+  if (up_to < reserved_ - queue::IdFloor::ahead / 2 || reserving_) return;
+  reserving_ = true;
+  const WallTime mark = std::max(up_to, clock_.wall()) + queue::IdFloor::ahead;
+  queue_.staging().run([floor = floor_, mark] { return floor->reserve_to(mark); },
+                       [this, mark](const Result<void>& result) {
+                         reserving_ = false;
+                         if (result)
+                           reserved_ = std::max(reserved_, mark);
+                         else
+                           log_.error(describe(result.error()));
+                         for (auto& waiting : std::exchange(waiting_, {})) {
+                           waiting.then(waiting.id < reserved_);
+                         }
+                       });
 }
 
 void SubmissionServer::keep_reserving() {

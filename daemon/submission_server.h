@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
@@ -40,7 +41,8 @@ class SubmissionServer {
 
  private:
   class Session;
-  bool reserve_ids(WallTime up_to);
+  void reserve_ids(WallTime up_to);
+  void when_reserved(WallTime id, std::move_only_function<void(bool)> then);
   void keep_reserving();
   void remove(std::uint16_t slot, Session* session);
   ipc::QueueState state() const;
@@ -54,6 +56,11 @@ class SubmissionServer {
   SubmissionOptions options_;
   WallTime reserved_{};
   bool reserving_ = false;
+  struct Waiting {
+    WallTime id;
+    std::move_only_function<void(bool)> then;
+  };
+  std::vector<Waiting> waiting_;                  // bounded by the credit of the smtpds
   std::map<std::uint16_t, WallTime> highest_id_;  // by slot, so that a new smtpd repeats none
   std::map<std::uint16_t, std::shared_ptr<Session>> sessions_;
   queue::EventLoop::TimerId timer_ = 0;

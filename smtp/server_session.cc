@@ -142,6 +142,7 @@ void ServerSession::executed(Verb verb, std::size_t reply_at) {
   const bool positive = reply_at < output_.size() && output_[reply_at] < '4';
   // A DATA that was not refused is counted when its content is.
   if (verb != Verb::data || stage_ == Stage::command) log_.counted(verb, positive);
+  if (verb == Verb::mail) mail_deferred_ = output_[reply_at] == '4';
   if (verb == Verb::helo || verb == Verb::ehlo || verb == Verb::data || verb == Verb::quit) {
     turn_ends_at_ = reply_at;
   }
@@ -163,6 +164,11 @@ std::string ServerSession::without_argument(const Command& command, std::string_
 }
 
 void ServerSession::dispatch(const Command& command) {
+  if (mail_deferred_ && (command.verb == Verb::rcpt || command.verb == Verb::data)) {
+    ++junk_commands_;
+    output_ += "503 5.5.1 Error: need MAIL command\r\n";
+    return;
+  }
   switch (command.verb) {
     case Verb::helo:
     case Verb::ehlo:

@@ -122,6 +122,8 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
   bool any_command_ = false;
   bool draining_ = false;
   bool orderly_ = false;
+  // MAIL got 4yz: what was pipelined behind it is refused for no fault of the client.
+  bool mail_deferred_ = false;
   unsigned errors_ = 0;
   unsigned junk_commands_ = 0;
 };
