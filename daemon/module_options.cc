@@ -1,7 +1,12 @@
 #include "daemon/module_options.h"
 
+#include <algorithm>
+#include <iterator>
+#include <vector>
+
 #include "config/address.h"
 #include "daemon/store_choice.h"
+#include "net/interface_addresses.h"
 
 namespace brevdue::daemon {
 
@@ -61,6 +66,29 @@ smtp::ServerOptions server_options(const config::Config& config) {
   return options;
 }
 
+// What a message that was relayed to `port` would come back in by. For a listener on a wildcard
+// address that is every interface; should they not be known, the name of an exchange still tells.
+static std::vector<boost::asio::ip::address> own_addresses(const config::Config& config,
+                                                           std::uint16_t port) {
+  std::vector<boost::asio::ip::address> addresses;
+  for (const config::Listener& listener : config.listen) {
+    const auto listening = config::parse_socket_address(listener.address);
+    boost::system::error_code error;
+    if (!listening || listening->port != port) continue;
+    const auto own = boost::asio::ip::make_address(listening->host, error);
+    if (error) continue;
+    if (!own.is_unspecified()) {
+      addresses.push_back(own);
+      continue;
+    }
+    const auto interfaces = net::interface_addresses();
+    if (!interfaces) continue;
+    std::ranges::copy_if(*interfaces, std::back_inserter(addresses),
+                         [&](const auto& address) { return own.is_v6() || address.is_v4(); });
+  }
+  return addresses;
+}
+
 delivery::RelayOptions relay_options(const config::Config& config) {
   const config::DeliveryConfig& from = config.delivery;
   delivery::RelayOptions options;
@@ -77,13 +105,7 @@ delivery::RelayOptions relay_options(const config::Config& config) {
   options.connection_idle = from.connection_idle;
   options.messages_per_connection_max = from.messages_per_connection_max;
   options.connections_max = from.connections_max;
-  for (const config::Listener& listener : config.listen) {
-    const auto address = config::parse_socket_address(listener.address);
-    boost::system::error_code error;
-    if (!address || address->port != from.port) continue;
-    const auto own = boost::asio::ip::make_address(address->host, error);
-    if (!error && !own.is_unspecified()) options.own_addresses.push_back(own);
-  }
+  options.own_addresses = own_addresses(config, from.port);
   return options;
 }
 
