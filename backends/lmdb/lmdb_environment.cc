@@ -41,7 +41,7 @@ Result<void> LmdbEnvironment::open(const EnvironmentOptions& options) {
     ::posix_fadvise(cached.get(), 0, 0, POSIX_FADV_DONTNEED);
   }
   if (const int code = mdb_env_create(&environment_); code != 0) return fail_lmdb(code, "create");
-  mdb_env_set_maxdbs(environment_, 3);
+  mdb_env_set_maxdbs(environment_, 4);
   if (const int code = mdb_env_set_mapsize(environment_, options.map_size); code != 0) {
     return fail_lmdb(code, "map of " + std::to_string(options.map_size) + " bytes");
   }
@@ -86,8 +86,8 @@ Result<void> LmdbEnvironment::open_databases() {
   }
   Transaction transaction(raw);
   const unsigned create = options_.read_only ? 0u : static_cast<unsigned>(MDB_CREATE);
-  const std::pair<const char*, MDB_dbi*> integer_keyed[] = {{"envelopes", &envelopes},
-                                                            {"contents", &contents}};
+  const std::pair<const char*, MDB_dbi*> integer_keyed[] = {
+      {"envelopes", &envelopes}, {"contents", &contents}, {"sparse", &sparse}};
   for (const auto& [name, database] : integer_keyed) {
     const int code = mdb_dbi_open(raw, name, MDB_INTEGERKEY | create, database);
     if (code != 0) return fail_lmdb(code, std::string("open database ") + name);
@@ -118,6 +118,22 @@ Result<Transaction> LmdbEnvironment::begin_read() const {
   const int code = mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &raw);
   if (code != 0) return fail_lmdb(code, "begin a read transaction");
   return Transaction(raw);
+}
+
+Result<std::uint64_t> LmdbEnvironment::content_bytes() const {
+  auto transaction = begin_read();
+  if (!transaction) return propagate(std::move(transaction.error()));
+  MDB_stat found{};
+  const int code = mdb_stat(transaction->get(), contents, &found);
+  if (code != 0) return fail_lmdb(code, "size of the contents");
+  return (found.ms_leaf_pages + found.ms_overflow_pages) * page_size_;
+}
+
+Result<Cursor> open_cursor(MDB_txn* transaction, MDB_dbi database) {
+  MDB_cursor* raw = nullptr;
+  const int code = mdb_cursor_open(transaction, database, &raw);
+  if (code != 0) return fail_lmdb(code, "cursor");
+  return Cursor(raw);
 }
 
 Result<void> LmdbEnvironment::commit(Transaction transaction) {

@@ -1,4 +1,4 @@
-// One LMDB environment with its three databases, and the file behind it, written with zeros ahead
+// One LMDB environment with its databases, and the file behind it, written with zeros ahead
 // of what LMDB uses: a commit into blocks that exist needs no journal commit of the file system.
 //
 // One environment a process; the writing calls belong to one thread. LMDB's own traps, and what is
@@ -38,6 +38,7 @@ struct CloseCursor {
   void operator()(MDB_cursor* cursor) const { mdb_cursor_close(cursor); }
 };
 using Cursor = std::unique_ptr<MDB_cursor, CloseCursor>;
+Result<Cursor> open_cursor(MDB_txn* transaction, MDB_dbi database);
 
 struct EnvironmentOptions {
   std::string path;
@@ -72,15 +73,22 @@ class LmdbEnvironment {
   // zeros where the disk has room for that. storage_full if content does not fit; without content
   // nothing is refused. Any other error is a failed write or sync.
   Result<void> admit(const Demand& demand);
+  // For a transaction that frees more than it takes: also from what is kept for settlements, of
+  // which a quarter stays, or where it will most likely fit in freed pages.
+  Result<void> admit_compaction(const Demand& demand);
   // Bytes of content that would be admitted now; an estimate.
   std::uint64_t room() const;
 
   // Pages freed by or after this transaction cannot be used again until unpin(). Any thread.
   void pin(std::uint64_t transaction_id) { pinned_from_ = transaction_id; }
   void unpin() { pinned_from_ = UINT64_MAX; }
+  bool pinned() const { return pinned_from_ != UINT64_MAX; }
+  // Bytes of all blobs, in whole pages.
+  Result<std::uint64_t> content_bytes() const;
 
-  MDB_dbi envelopes = 0;    // id (native integer) → checked envelope
-  MDB_dbi contents = 0;     // id (native integer) → checked content
+  MDB_dbi envelopes = 0;    // id (native integer) → checked place of the content, envelope
+  MDB_dbi contents = 0;     // number (native integer) → blob
+  MDB_dbi sparse = 0;       // number (native integer) → checked life of a blob that lost something
   MDB_dbi settlements = 0;  // id and sequence (big-endian) → checked settlement
 
  private:

@@ -1,6 +1,6 @@
-// Keys of the databases. Ids are native integers (MDB_INTEGERKEY), so that LMDB compares them as
-// such; settlements are keyed by big-endian bytes, so that those of a message lie together in their
-// order and both databases are walked in the same order of ids. Pure.
+// Keys of the databases. Ids and numbers of blobs are native integers (MDB_INTEGERKEY), so that
+// LMDB compares them as such; settlements are keyed by big-endian bytes, so that those of a message
+// lie together in their order and both databases are walked in the same order of ids. Pure.
 #pragma once
 
 #include <array>
@@ -24,21 +24,28 @@ inline queue::Location location_of(mail::QueueId id) {
 
 class IntegerKey {
  public:
-  explicit IntegerKey(mail::QueueId id) : id_(id.value()), value_{sizeof id_, &id_} {}
+  explicit IntegerKey(std::uint64_t number) : number_(number), value_{sizeof number_, &number_} {}
+  explicit IntegerKey(mail::QueueId id) : IntegerKey(id.value()) {}
   IntegerKey(const IntegerKey&) = delete;
   IntegerKey& operator=(const IntegerKey&) = delete;
   MDB_val* value() { return &value_; }
 
  private:
-  std::uint64_t id_;
+  std::uint64_t number_;
   MDB_val value_;
 };
 
+inline std::optional<std::uint64_t> integer_of(const MDB_val& key) {
+  std::uint64_t number = 0;
+  if (key.mv_size != sizeof number) return std::nullopt;
+  std::memcpy(&number, key.mv_data, sizeof number);
+  return number;
+}
+
 inline std::optional<mail::QueueId> id_of_integer(const MDB_val& key) {
-  std::uint64_t id = 0;
-  if (key.mv_size != sizeof id) return std::nullopt;
-  std::memcpy(&id, key.mv_data, sizeof id);
-  return mail::QueueId(id);
+  const auto number = integer_of(key);
+  if (!number) return std::nullopt;
+  return mail::QueueId(*number);
 }
 
 class SettlementKey {

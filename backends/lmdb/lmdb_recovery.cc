@@ -4,20 +4,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "backends/lmdb/lmdb_content.h"
 #include "backends/lmdb/lmdb_key.h"
 #include "backends/lmdb/lmdb_store.h"
 #include "backends/lmdb/lmdb_value.h"
 
 namespace brevdue::backends {
-
-namespace {
-Result<Cursor> open_cursor(MDB_txn* transaction, MDB_dbi database) {
-  MDB_cursor* raw = nullptr;
-  const int code = mdb_cursor_open(transaction, database, &raw);
-  if (code != 0) return fail_lmdb(code, "cursor");
-  return Cursor(raw);
-}
-}  // namespace
 
 Result<void> LmdbStore::recover(queue::RecoverySink& sink) {
   {
@@ -51,16 +43,17 @@ Result<void> LmdbStore::walk(queue::RecoverySink& sink) {
       sink.quarantined({"lmdb envelopes", "a key that is no queue id"});
       continue;
     }
-    const auto envelope = checked_value(ValueKind::envelope, key, value);
-    const auto decoded =
-        envelope ? mail::decode_envelope(*envelope) : fail(ErrorCode::corrupt, "damaged envelope");
+    const auto payload = checked_value(ValueKind::envelope, key, value);
+    const auto stored = payload ? decode_stored_envelope(*payload) : std::nullopt;
+    const auto decoded = stored ? mail::decode_envelope(stored->envelope)
+                                : fail(ErrorCode::corrupt, "damaged envelope");
     if (!decoded || decoded->id != *id) {
       set_aside(*id, value, "damaged envelope", sink);
       continue;
     }
     auto state = state_of(settlements->get(), *id, sink);
     if (!state) return propagate(std::move(state.error()));
-    sink.message({*id, location_of(*id), SharedBytes(*envelope), std::move(*state)});
+    sink.message({*id, location_of(*id), SharedBytes(stored->envelope), std::move(*state)});
   }
   if (code != MDB_NOTFOUND) return fail_lmdb(code, "walk the envelopes");
   return {};

@@ -76,6 +76,22 @@ Result<void> LmdbEnvironment::admit(const Demand& demand) {
   return lengthen(found.end + needed);
 }
 
+Result<void> LmdbEnvironment::admit_compaction(const Demand& demand) {
+  if (auto admitted = admit(demand); admitted || admitted.error().code != ErrorCode::storage_full) {
+    return admitted;
+  }
+  const Space found = space();
+  const std::uint64_t needed =
+      demand.content + (pages_of_transaction + pages_of_mutation * demand.mutations) * page_size_;
+  const std::uint64_t behind = std::min(found.map, found.written + found.disk);
+  // A map that turns out to be full ends the transaction cleanly, so there hope is enough.
+  const bool hopeful = found.disk >= needed && free_pages() * page_size_ / 4 >= needed;
+  if (needed + kept_for_settlements() / 4 > behind && !hopeful) {
+    return fail(ErrorCode::storage_full, "lmdb");
+  }
+  return lengthen(found.end + needed);
+}
+
 // Writes zeros so that `needed` bytes behind the end of what LMDB uses exist.
 Result<void> LmdbEnvironment::grow(const Space& space, std::uint64_t needed) {
   if (needed <= space.written) return {};

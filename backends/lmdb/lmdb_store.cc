@@ -5,7 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "backends/lmdb/lmdb_batch.h"
+#include "backends/lmdb/lmdb_content.h"
 #include "backends/lmdb/lmdb_key.h"
+#include "backends/lmdb/lmdb_value.h"
 
 namespace brevdue::backends {
 
@@ -20,6 +23,7 @@ bool is_full(const Error& error) {
 
 // Others fill and free the disk, too.
 constexpr std::chrono::seconds room_measured_every{1};
+constexpr unsigned commits_a_compaction = 4;
 
 Demand demand_of(const queue::Batch& batch, bool with_content) {
   // Headers and the rest of the last page, of the envelope and of the content.
@@ -66,7 +70,7 @@ Result<void> LmdbStore::open_environment() {
   snapshot_ = std::move(*snapshot);
   environment_.pin(mdb_txn_id(snapshot_.get()));
   room_ = environment_.room();
-  return {};
+  return compaction_.count();
 }
 
 void LmdbStore::work(std::function<void(Result<void>)> opened) {
@@ -76,9 +80,11 @@ void LmdbStore::work(std::function<void(Result<void>)> opened) {
   if (!usable) return;
   std::unique_lock lock(mutex_);
   while (true) {
+    const bool tidy = compaction_is_due();
     const auto due = [this] { return stopping_ || !waiting_.empty(); };
-    if (!wake_.wait_for(lock, room_measured_every, due)) {
+    if (!wake_.wait_for(lock, tidy ? std::chrono::seconds(0) : room_measured_every, due)) {
       lock.unlock();
+      if (tidy) compact();
       if (!failed_) room_ = environment_.room();
       lock.lock();
       continue;
@@ -88,8 +94,26 @@ void LmdbStore::work(std::function<void(Result<void>)> opened) {
     waiting_.erase(waiting_.begin());
     lock.unlock();
     done(commit(batch));
+    if (tidy && ++commits_since_compaction_ >= commits_a_compaction) compact();
     lock.lock();
   }
+}
+
+// Under load a step follows every so many commits, else whenever nothing waits.
+void LmdbStore::compact() {
+  if (failed_) return;
+  commits_since_compaction_ = 0;
+  auto done = compaction_.step();
+  if (done) return;
+  compact_again_at_ = std::chrono::steady_clock::now() + room_measured_every;
+  if (is_full(done.error())) return;
+  failed_ = true;
+  options_.notice("compaction: " + describe(done.error()));
+}
+
+bool LmdbStore::compaction_is_due() const {
+  return !failed_ && compaction_.due(options_.growth_step) &&
+         std::chrono::steady_clock::now() >= compact_again_at_;
 }
 
 void LmdbStore::submit(queue::Batch batch, queue::BatchDone done) {
@@ -126,108 +150,14 @@ Result<BatchResults> LmdbStore::write(const queue::Batch& batch, bool with_conte
   }
   auto transaction = environment_.begin_write();
   if (!transaction) return propagate(std::move(transaction.error()));
-  BatchResults results;
-  results.reserve(batch.size());
-  for (const queue::Mutation& mutation : batch) {
-    if (std::holds_alternative<queue::Enqueue>(mutation) && !with_content) {
-      results.emplace_back(fail(ErrorCode::storage_full, "lmdb"));
-      continue;
-    }
-    auto done =
-        std::visit([&](const auto& one) { return apply(transaction->get(), one); }, mutation);
-    if (!done && done.error().code == ErrorCode::already_exists) {
-      results.emplace_back(std::unexpected(std::move(done.error())));
-      continue;
-    }
-    if (!done) return propagate(std::move(done.error()));
-    const mail::QueueId id = std::visit([](const auto& one) { return one.id; }, mutation);
-    results.emplace_back(location_of(id));
-  }
+  LmdbBatch applied(environment_, transaction->get());
+  auto results = applied.apply(batch, with_content);
+  if (!results) return propagate(std::move(results.error()));
   if (auto done = environment_.commit(std::move(*transaction)); !done) {
     return propagate(std::move(done.error()));
   }
+  compaction_.changed(applied.dead_change());
   return results;
-}
-
-Result<void> LmdbStore::put_by_id(MDB_txn* transaction, ValueKind kind, mail::QueueId id,
-                                  std::string_view payload) {
-  const bool is_content = kind == ValueKind::content;
-  const MDB_dbi database = is_content ? environment_.contents : environment_.envelopes;
-  MDB_cursor* raw = nullptr;
-  if (const int code = mdb_cursor_open(transaction, database, &raw); code != 0) {
-    return fail_lmdb(code, "put " + id.text());
-  }
-  const Cursor cursor(raw);
-  MDB_val last;
-  MDB_val ignored;
-  const bool empty = mdb_cursor_get(raw, &last, &ignored, MDB_LAST) != 0;
-  // Ids mostly ascend, and appending fills pages instead of splitting them in halves. To append
-  // below the last key would spoil the transaction.
-  const bool ascends = empty || id_of_integer(last) < id;
-  IntegerKey key(id);
-  MDB_val value{value_header + payload.size(), nullptr};
-  const unsigned flags = MDB_RESERVE | (ascends ? MDB_APPEND : MDB_NOOVERWRITE);
-  const int code = mdb_cursor_put(raw, key.value(), &value, flags);
-  if (code != 0) return fail_lmdb(code, "put " + id.text());
-  fill_value(value.mv_data, kind, *key.value(), payload);
-  return {};
-}
-
-// Content has a value also if it is empty: one that is missing is damage.
-Result<void> LmdbStore::apply(MDB_txn* transaction, const queue::Enqueue& enqueue) {
-  auto done = put_by_id(transaction, ValueKind::envelope, enqueue.id, enqueue.envelope.view());
-  if (!done) return done;
-  return put_by_id(transaction, ValueKind::content, enqueue.id, enqueue.content.view());
-}
-
-Result<void> LmdbStore::apply(MDB_txn* transaction, const queue::Settle& settle) {
-  IntegerKey owner(settle.id);
-  MDB_val found;
-  int code = mdb_get(transaction, environment_.envelopes, owner.value(), &found);
-  if (code == MDB_NOTFOUND) return {};  // Discarded before: to replay a settlement is harmless.
-  if (code != 0) return fail_lmdb(code, "find " + settle.id.text());
-  MDB_cursor* raw = nullptr;
-  code = mdb_cursor_open(transaction, environment_.settlements, &raw);
-  if (code != 0) return fail_lmdb(code, "settle " + settle.id.text());
-  const Cursor cursor(raw);
-  SettlementKey key(settle.id, settle.settlement.sequence);
-  MDB_val at = *key.value();
-  code = mdb_cursor_get(raw, &at, &found, MDB_SET_RANGE);
-  // This one or a later one is there already: a replay changes nothing.
-  if (code == 0 && id_of_settlement(at) == settle.id) return {};
-  if (code != 0 && code != MDB_NOTFOUND) return fail_lmdb(code, "settle " + settle.id.text());
-  const std::string payload = mail::encode(settle.settlement);
-  MDB_val value{value_header + payload.size(), nullptr};
-  code = mdb_cursor_put(raw, key.value(), &value, MDB_RESERVE);
-  if (code != 0) return fail_lmdb(code, "settle " + settle.id.text());
-  fill_value(value.mv_data, ValueKind::settlement, *key.value(), payload);
-  return {};
-}
-
-Result<void> LmdbStore::apply(MDB_txn* transaction, const queue::Discard& discard) {
-  IntegerKey key(discard.id);
-  for (const MDB_dbi database : {environment_.envelopes, environment_.contents}) {
-    const int code = mdb_del(transaction, database, key.value(), nullptr);
-    if (code != 0 && code != MDB_NOTFOUND) return fail_lmdb(code, "discard " + discard.id.text());
-  }
-  MDB_cursor* raw = nullptr;
-  if (const int code = mdb_cursor_open(transaction, environment_.settlements, &raw); code != 0) {
-    return fail_lmdb(code, "discard " + discard.id.text());
-  }
-  const Cursor cursor(raw);
-  SettlementKey from(discard.id, 0);
-  MDB_val at = *from.value();
-  MDB_val value;
-  int code = mdb_cursor_get(raw, &at, &value, MDB_SET_RANGE);
-  while (code == 0 && id_of_settlement(at) == discard.id) {
-    if (const int gone = mdb_cursor_del(raw, 0); gone != 0) {
-      return fail_lmdb(gone, "discard " + discard.id.text());
-    }
-    // After a delete the cursor stands before the next record.
-    code = mdb_cursor_get(raw, &at, &value, MDB_NEXT);
-  }
-  if (code != 0 && code != MDB_NOTFOUND) return fail_lmdb(code, "discard " + discard.id.text());
-  return {};
 }
 
 Result<SharedBytes> LmdbStore::open(mail::QueueId id, const Location& location) {
@@ -239,12 +169,21 @@ Result<SharedBytes> LmdbStore::open(mail::QueueId id, const Location& location) 
   MDB_val value;
   int code = mdb_get(transaction->get(), environment_.envelopes, key.value(), &value);
   if (code != 0) return fail_lmdb(code, "open " + id.text());
-  code = mdb_get(transaction->get(), environment_.contents, key.value(), &value);
+  const auto payload = checked_value(ValueKind::envelope, *key.value(), value);
+  const auto stored = payload ? decode_stored_envelope(*payload) : std::nullopt;
+  if (!stored) return fail(ErrorCode::corrupt, "lmdb: damaged envelope of " + id.text());
+  const ContentPlace& place = stored->content;
+  if (place.blob == 0) return SharedBytes();
+  IntegerKey blob(place.blob);
+  code = mdb_get(transaction->get(), environment_.contents, blob.value(), &value);
   if (code == MDB_NOTFOUND) return fail(ErrorCode::corrupt, "lmdb: no content of " + id.text());
   if (code != 0) return fail_lmdb(code, "open " + id.text());
-  const auto content = checked_value(ValueKind::content, *key.value(), value);
-  if (!content) return fail(ErrorCode::corrupt, "lmdb: damaged content of " + id.text());
-  return SharedBytes(*content);
+  const std::string_view bytes(static_cast<const char*>(value.mv_data), value.mv_size);
+  if (place.offset > bytes.size() || place.size > bytes.size() - place.offset ||
+      content_crc(id, bytes.substr(place.offset, place.size)) != place.crc) {
+    return fail(ErrorCode::corrupt, "lmdb: damaged content of " + id.text());
+  }
+  return SharedBytes(bytes.substr(place.offset, place.size));
 }
 
 }  // namespace brevdue::backends

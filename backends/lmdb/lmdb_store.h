@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -19,19 +20,20 @@
 #include <utility>
 #include <vector>
 
+#include "backends/lmdb/lmdb_compaction.h"
 #include "backends/lmdb/lmdb_environment.h"
-#include "backends/lmdb/lmdb_value.h"
 #include "queue/store.h"
 
 namespace brevdue::backends {
 
 struct LmdbStoreOptions {
-  static constexpr unsigned format_version = 1;
+  static constexpr unsigned format_version = 2;
 
   std::string path;        // the backend's directory in the spool; made if it is missing
   std::string quarantine;  // a directory for what is damaged
   std::uint64_t map_size = std::uint64_t{1} << 40;
-  std::uint64_t growth_step = 64u << 20;  // the file grows, written with zeros, by so much
+  std::uint64_t growth_step = 64u << 20;  // the file grows, written with zeros, by so much; also
+                                          // what may lie dead in blobs before they are compacted
   std::uint64_t reserve = 0;  // no content is taken while the file system has less free (bytes)
   bool read_only = false;     // recover() changes nothing, submit() refuses
   // One line for the operator; called from any of the store's threads.
@@ -57,11 +59,8 @@ class LmdbStore final : public queue::Store {
   Result<void> open_environment();
   queue::BatchResults commit(const queue::Batch& batch);
   Result<queue::BatchResults> write(const queue::Batch& batch, bool with_content);
-  Result<void> apply(MDB_txn* transaction, const queue::Enqueue& enqueue);
-  Result<void> apply(MDB_txn* transaction, const queue::Settle& settle);
-  Result<void> apply(MDB_txn* transaction, const queue::Discard& discard);
-  Result<void> put_by_id(MDB_txn* transaction, ValueKind kind, mail::QueueId id,
-                         std::string_view payload);
+  bool compaction_is_due() const;
+  void compact();
 
   Result<void> walk(queue::RecoverySink& sink);
   Result<mail::DeliveryState> state_of(MDB_cursor* settlements, mail::QueueId id,
@@ -74,7 +73,11 @@ class LmdbStore final : public queue::Store {
   Transaction snapshot_;
   std::atomic<std::uint64_t> room_{0};
   std::atomic<bool> cancelled_{false};
-  bool failed_ = false;  // writer thread only
+  // The writer thread's own.
+  LmdbCompaction compaction_{environment_};
+  unsigned commits_since_compaction_ = 0;
+  std::chrono::steady_clock::time_point compact_again_at_{};
+  bool failed_ = false;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;

@@ -14,7 +14,7 @@
 
 namespace brevdue::backends {
 
-enum class ValueKind : std::uint8_t { envelope = 1, content = 2, settlement = 3 };
+enum class ValueKind : std::uint8_t { envelope = 1, content = 2, settlement = 3, life = 4 };
 
 inline constexpr std::size_t value_header = sizeof(std::uint32_t);
 
