@@ -113,6 +113,7 @@ class LmdbEnvironment {
   EnvironmentOptions options_;
   MDB_env* environment_ = nullptr;
   UniqueFd file_;
+  UniqueFd direct_;            // the same file, for growth; none where direct I/O is refused
   std::uint64_t size_ = 0;     // of the file
   std::uint64_t written_ = 0;  // bytes of it whose blocks exist on the disk
   std::uint64_t page_size_ = 4096;

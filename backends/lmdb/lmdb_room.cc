@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <vector>
 
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -17,7 +16,8 @@
 namespace brevdue::backends {
 
 namespace {
-constexpr std::size_t zero_piece = 1u << 20;
+// In one request of the device, and aligned for direct I/O. Never written to.
+alignas(4096) char zeros[1u << 20];
 constexpr std::uint64_t settlements_max = 4u << 20;
 // Pages of the trees that a transaction rewrites: for itself, and for each mutation.
 constexpr std::uint64_t pages_of_transaction = 32;
@@ -99,12 +99,18 @@ Result<void> LmdbEnvironment::grow(const Space& space, std::uint64_t needed) {
   const std::uint64_t start = std::max(written_, space.end);
   const std::uint64_t step =
       ((space.end + needed) / options_.growth_step + 1) * options_.growth_step;
-  const std::uint64_t target = std::min({step, options_.map_size, start + space.growable});
-  const std::vector<char> zeros(zero_piece, '\0');
+  const std::uint64_t wanted = std::min({step, options_.map_size, start + space.growable});
+  const std::uint64_t target = wanted / page_size_ * page_size_;
   std::uint64_t at = start;
   while (at < target) {
-    const std::size_t piece = std::min<std::uint64_t>(zeros.size(), target - at);
-    const ssize_t n = ::pwrite(file_.get(), zeros.data(), piece, static_cast<off_t>(at));
+    const std::size_t piece = std::min<std::uint64_t>(sizeof zeros, target - at);
+    const int file = direct_ ? direct_.get() : file_.get();
+    const ssize_t n = ::pwrite(file, zeros, piece, static_cast<off_t>(at));
+    // A file system that opens a file for direct I/O and refuses it then.
+    if (n < 0 && errno == EINVAL && direct_) {
+      direct_.reset();
+      continue;
+    }
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
       const int error = n < 0 ? errno : ENOSPC;
