@@ -17,6 +17,7 @@ class NamedStore {
   NamedStore& operator=(const NamedStore&) = delete;
 
   queue::Store& store() { return *store_; }
+  const std::string& path() const { return path_; }
 
  private:
   std::string path_;

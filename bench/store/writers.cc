@@ -15,9 +15,10 @@ static std::string an_envelope() {
   return mail::encode(envelope);
 }
 
-Writers::Writers(queue::Store& store, unsigned count, std::size_t message_size)
+Writers::Writers(queue::Store& store, unsigned count, std::size_t message_size, Ageing ageing)
     : committer_(store, clock_, loop_, {}),
       writers_(count),
+      ageing_(ageing),
       envelope_(an_envelope()),
       content_(std::string(message_size, 'x')) {}
 
@@ -37,8 +38,20 @@ void Writers::send(std::size_t writer) {
     ++durable_;
     writers_[writer].last = {id, *results[0]};
     writers_[writer].has_last = true;
+    if (ageing_.percent != 0) let_go(writers_[writer]);
     if (!finishing_) send(writer);
   });
+}
+
+// Chooses what the writer's next group discards: its last message, one that had stayed, or nothing.
+void Writers::let_go(Writer& writer) {
+  if (random_() % 100 >= ageing_.percent) return;
+  if (staying_.size() < ageing_.staying) {
+    staying_.push_back(writer.last);
+    writer.has_last = false;
+  } else {
+    std::swap(staying_[random_() % staying_.size()], writer.last);
+  }
 }
 
 std::uint64_t Writers::run_until(std::uint64_t count) {
