@@ -76,6 +76,9 @@ class LmdbEnvironment {
   // For a transaction that frees more than it takes: also from what is kept for settlements, of
   // which a quarter stays, or where it will most likely fit in freed pages.
   Result<void> admit_compaction(const Demand& demand);
+  // Between transactions: writes one piece of the zeros that will be needed next, so that hardly
+  // any transaction waits for a whole step. An error is a failed sync.
+  Result<void> grow_ahead();
   // Bytes of content that would be admitted now; an estimate.
   std::uint64_t room() const;
 
@@ -107,6 +110,8 @@ class LmdbEnvironment {
   std::uint64_t kept_for_settlements() const;
   bool fits_in_freed_pages(const Space& space, std::uint64_t needed) const;
   Result<void> grow(const Space& space, std::uint64_t needed);
+  Result<void> write_zeros(std::uint64_t from, std::uint64_t to);
+  Result<void> sync_growth(std::uint64_t target);
   Result<void> lengthen(std::uint64_t size);
   std::uint64_t free_pages() const;
 
@@ -116,6 +121,7 @@ class LmdbEnvironment {
   UniqueFd direct_;            // the same file, for growth; none where direct I/O is refused
   std::uint64_t size_ = 0;     // of the file
   std::uint64_t written_ = 0;  // bytes of it whose blocks exist on the disk
+  std::uint64_t ahead_ = 0;    // bytes of it that are zeros, or used; not synced above written_
   std::uint64_t page_size_ = 4096;
   std::atomic<std::uint64_t> pinned_from_{UINT64_MAX};
 };

@@ -18,6 +18,9 @@ namespace brevdue::backends {
 namespace {
 // In one request of the device, and aligned for direct I/O. Never written to.
 alignas(4096) char zeros[1u << 20];
+// Of a growth step: what is written between two commits, and what is synced at once.
+constexpr std::uint64_t pieces_of_step = 64;
+constexpr std::uint64_t pieces_of_sync = 8;
 constexpr std::uint64_t settlements_max = 4u << 20;
 // Pages of the trees that a transaction rewrites: for itself, and for each mutation.
 constexpr std::uint64_t pages_of_transaction = 32;
@@ -101,9 +104,29 @@ Result<void> LmdbEnvironment::grow(const Space& space, std::uint64_t needed) {
       ((space.end + needed) / options_.growth_step + 1) * options_.growth_step;
   const std::uint64_t wanted = std::min({step, options_.map_size, start + space.growable});
   const std::uint64_t target = wanted / page_size_ * page_size_;
-  std::uint64_t at = start;
-  while (at < target) {
-    const std::size_t piece = std::min<std::uint64_t>(sizeof zeros, target - at);
+  if (auto end = write_zeros(start, target); !end) {
+    // Space that others took meanwhile; what was written of it is given back.
+    if (::ftruncate(file_.get(), static_cast<off_t>(std::max(size_, start))) != 0) {
+      return fail(ErrorCode::io_failure, "lmdb: undo the growth of the file");
+    }
+    return propagate(std::move(end.error()));
+  }
+  size_ = std::max(size_, target);
+  ahead_ = std::max(ahead_, target);
+  return sync_growth(std::max(written_, target));
+}
+
+Result<void> LmdbEnvironment::sync_growth(std::uint64_t target) {
+  if (lmdb_syncs && ::fdatasync(file_.get()) != 0) {
+    return fail(ErrorCode::io_failure, "lmdb: sync the growth of the file");
+  }
+  written_ = target;
+  return {};
+}
+
+Result<void> LmdbEnvironment::write_zeros(std::uint64_t from, std::uint64_t to) {
+  for (std::uint64_t at = from; at < to;) {
+    const std::size_t piece = std::min<std::uint64_t>(sizeof zeros, to - at);
     const int file = direct_ ? direct_.get() : file_.get();
     const ssize_t n = ::pwrite(file, zeros, piece, static_cast<off_t>(at));
     // A file system that opens a file for direct I/O and refuses it then.
@@ -112,22 +135,26 @@ Result<void> LmdbEnvironment::grow(const Space& space, std::uint64_t needed) {
       continue;
     }
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      const int error = n < 0 ? errno : ENOSPC;
-      // Space that others took meanwhile; what was written of it is given back.
-      if (::ftruncate(file_.get(), static_cast<off_t>(std::max(size_, start))) != 0) {
-        return fail(ErrorCode::io_failure, "lmdb: undo the growth of the file");
-      }
-      return fail_os(error, "lmdb: grow the file");
-    }
+    if (n <= 0) return fail_os(n < 0 ? errno : ENOSPC, "lmdb: grow the file");
     at += static_cast<std::uint64_t>(n);
   }
-  if (lmdb_syncs && ::fdatasync(file_.get()) != 0) {
-    return fail(ErrorCode::io_failure, "lmdb: sync the growth of the file");
-  }
-  written_ = std::max(written_, target);
-  size_ = std::max(size_, target);
   return {};
+}
+
+Result<void> LmdbEnvironment::grow_ahead() {
+  const Space found = space();
+  const std::uint64_t start = std::max({ahead_, written_, found.end});
+  const std::uint64_t piece = std::clamp<std::uint64_t>(
+      options_.growth_step / pieces_of_step / page_size_ * page_size_, page_size_, sizeof zeros);
+  const bool wanted = start - found.end < options_.growth_step;
+  const bool possible = found.growable > options_.growth_step && start + piece <= options_.map_size;
+  // What fails here is only met again by a transaction that needs the room.
+  if (wanted && possible && write_zeros(start, start + piece)) {
+    ahead_ = start + piece;
+    size_ = std::max(size_, ahead_);
+    if (ahead_ - written_ < options_.growth_step / pieces_of_sync) return {};
+  }
+  return ahead_ > written_ ? sync_growth(ahead_) : Result<void>();
 }
 
 // A file that is longer than what LMDB uses at every moment can be told from one that was cut.

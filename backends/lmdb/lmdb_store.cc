@@ -94,6 +94,7 @@ void LmdbStore::work(std::function<void(Result<void>)> opened) {
     waiting_.erase(waiting_.begin());
     lock.unlock();
     done(commit(batch));
+    grow_ahead();
     if (tidy && ++commits_since_compaction_ >= commits_a_compaction) compact();
     lock.lock();
   }
@@ -109,6 +110,14 @@ void LmdbStore::compact() {
   if (is_full(done.error())) return;
   failed_ = true;
   options_.notice("compaction: " + describe(done.error()));
+}
+
+void LmdbStore::grow_ahead() {
+  if (failed_) return;
+  if (auto done = environment_.grow_ahead(); !done) {
+    failed_ = true;
+    options_.notice(describe(done.error()));
+  }
 }
 
 bool LmdbStore::compaction_is_due() const {

@@ -61,6 +61,7 @@ class LmdbStore final : public queue::Store {
   Result<queue::BatchResults> write(const queue::Batch& batch, bool with_content);
   bool compaction_is_due() const;
   void compact();
+  void grow_ahead();
 
   Result<void> walk(queue::RecoverySink& sink);
   Result<mail::DeliveryState> state_of(MDB_cursor* settlements, mail::QueueId id,

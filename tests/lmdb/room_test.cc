@@ -142,6 +142,23 @@ TEST(LmdbRoom, GrowthLeavesTheReserve) {
   EXPECT_LE(after.status(opened->get())->size, 2u << 20);
 }
 
+// So that a commit hardly ever waits for growth: what it will need is there before.
+TEST(LmdbRoom, TheFileGrowsBetweenCommits) {
+  StoreOnDisk disk;
+  auto options = disk.options();
+  options.growth_step = 8u << 20;
+  backends::LmdbStore store(options);
+  ASSERT_TRUE(store.start());
+  for (std::uint64_t id = 1; id <= 10; ++id) {
+    ASSERT_TRUE(commit(store, {make_sample(id, 100).enqueue()})[0]);
+  }
+  RealFileSystem files;
+  const auto file = files.open(AT_FDCWD, disk.data_file(), O_RDONLY, 0);
+  ASSERT_TRUE(file);
+  // The first commit made one step; a second was not needed by any.
+  EXPECT_GT(files.status(file->get())->size, options.growth_step);
+}
+
 namespace {
 // A file system of 16 MiB.
 class SmallDisk {
