@@ -173,7 +173,7 @@ class Refusals(EndToEnd):
         stamp = server.spool / "FORMAT"
         before = stamp.read_text()
         for newer, words in ((before.replace("brevdue-spool 1", "brevdue-spool 2"), "newer Brevdue; upgrade"),
-                             (before.replace(f"backend {backend} 1", f"backend {backend} 99"), r"version 99\b")):
+                             (re.sub(f"backend {backend} \\d+", f"backend {backend} 99", before), r"version 99\b")):
             self.assertNotEqual(newer, before)
             stamp.write_text(newer)
             self.refused(server, 78, re.escape(str(server.spool)) + ".*" + words)
