@@ -7,7 +7,7 @@
 
 #include "backends/lmdb/lmdb_blobs.h"
 #include "backends/lmdb/lmdb_key.h"
-#include "backends/lmdb/lmdb_value.h"
+#include "backends/lmdb/lmdb_records.h"
 
 namespace brevdue::backends {
 
@@ -84,23 +84,17 @@ Result<void> LmdbBatch::add_envelopes(const queue::Batch& batch,
                                       const std::vector<std::size_t>& added,
                                       const std::vector<ContentPlace>& places) {
   if (added.empty()) return {};
-  auto cursor = open_cursor(transaction_, environment_.envelopes);
-  if (!cursor) return propagate(std::move(cursor.error()));
-  MDB_val at;
-  MDB_val value;
-  int code = mdb_cursor_get(cursor->get(), &at, &value, MDB_LAST);
-  if (code != 0 && code != MDB_NOTFOUND) return fail_lmdb(code, "last envelope");
-  mail::QueueId last = code == 0 ? id_of_integer(at).value_or(mail::QueueId()) : mail::QueueId();
+  const auto last_key = last_integer_key(transaction_, environment_.envelopes);
+  if (!last_key) return propagate(Error(last_key.error()));
+  mail::QueueId last(*last_key);
   for (std::size_t i = 0; i < added.size(); ++i) {
     const auto& enqueue = std::get<queue::Enqueue>(batch[added[i]]);
     const std::string payload = encode_place(places[i]).append(enqueue.envelope.view());
     IntegerKey key(enqueue.id);
-    value = {value_header + payload.size(), nullptr};
     const bool ascends = last < enqueue.id;
-    code = mdb_cursor_put(cursor->get(), key.value(), &value,
-                          MDB_RESERVE | (ascends ? MDB_APPEND : MDB_NOOVERWRITE));
-    if (code != 0) return fail_lmdb(code, "put " + enqueue.id.text());
-    fill_value(value.mv_data, ValueKind::envelope, *key.value(), payload);
+    auto done = put_checked(transaction_, environment_.envelopes, *key.value(), ValueKind::envelope,
+                            payload, "put envelope", ascends ? MDB_APPEND : MDB_NOOVERWRITE);
+    if (!done) return done;
     if (ascends) last = enqueue.id;
   }
   return {};
@@ -120,29 +114,22 @@ Result<void> LmdbBatch::apply(const queue::Settle& settle) {
   // This one or a later one is there already: a replay changes nothing.
   if (code == 0 && id_of_settlement(at) == settle.id) return {};
   if (code != 0 && code != MDB_NOTFOUND) return fail_lmdb(code, "settle " + settle.id.text());
-  const std::string payload = mail::encode(settle.settlement);
-  MDB_val value{value_header + payload.size(), nullptr};
-  code = mdb_cursor_put(cursor->get(), key.value(), &value, MDB_RESERVE);
-  if (code != 0) return fail_lmdb(code, "settle " + settle.id.text());
-  fill_value(value.mv_data, ValueKind::settlement, *key.value(), payload);
-  return {};
+  return put_checked(transaction_, environment_.settlements, *key.value(), ValueKind::settlement,
+                     mail::encode(settle.settlement), "settle");
 }
 
 Result<void> LmdbBatch::apply(const queue::Discard& discard) {
-  IntegerKey key(discard.id);
-  MDB_val value;
-  int code = mdb_get(transaction_, environment_.envelopes, key.value(), &value);
-  if (code == MDB_NOTFOUND) return remove_settlements(discard.id);
-  if (code != 0) return fail_lmdb(code, "discard " + discard.id.text());
-  const auto payload = checked_value(ValueKind::envelope, *key.value(), value);
-  const auto stored = payload ? decode_stored_envelope(*payload) : std::nullopt;
+  const auto stored = find_envelope(environment_, transaction_, discard.id);
+  if (!stored && stored.error().code == ErrorCode::not_found) return remove_settlements(discard.id);
+  if (!stored) return propagate(Error(stored.error()));
   // Where the content of a damaged envelope lies is not known: its blob keeps it.
-  if (stored && stored->content.blob != 0) {
-    Gone& gone = gone_[stored->content.blob];
+  if (*stored && (*stored)->content.blob != 0) {
+    Gone& gone = gone_[(*stored)->content.blob];
     ++gone.count;
-    gone.bytes += stored->content.size;
+    gone.bytes += (*stored)->content.size;
   }
-  code = mdb_del(transaction_, environment_.envelopes, key.value(), nullptr);
+  IntegerKey key(discard.id);
+  const int code = mdb_del(transaction_, environment_.envelopes, key.value(), nullptr);
   if (code != 0) return fail_lmdb(code, "discard " + discard.id.text());
   return remove_settlements(discard.id);
 }
@@ -187,13 +174,9 @@ Result<void> LmdbBatch::count_gone(BlobNumber blob, const Gone& gone) {
   life.count -= gone.count;
   life.bytes -= std::min(gone.bytes, life.bytes);
   dead_change_ += static_cast<std::int64_t>(life.total - life.bytes) - dead_before;
-  const std::string payload = encode_life(life);
   IntegerKey key(blob);
-  MDB_val value{value_header + payload.size(), nullptr};
-  const int code = mdb_put(transaction_, environment_.sparse, key.value(), &value, MDB_RESERVE);
-  if (code != 0) return fail_lmdb(code, "count what is left of a blob");
-  fill_value(value.mv_data, ValueKind::life, *key.value(), payload);
-  return {};
+  return put_checked(transaction_, environment_.sparse, *key.value(), ValueKind::life,
+                     encode_life(life), "count what is left of a blob");
 }
 
 }  // namespace brevdue::backends

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "backends/lmdb/lmdb_key.h"
-#include "backends/lmdb/lmdb_value.h"
+#include "backends/lmdb/lmdb_records.h"
 
 namespace brevdue::backends {
 
@@ -23,16 +23,13 @@ Result<std::vector<ContentPlace>> BlobWriter::finish() {
 
 Result<void> BlobWriter::write() {
   if (layout_.count() == 0) return {};
-  auto cursor = open_cursor(transaction_, environment_.contents);
-  if (!cursor) return propagate(std::move(cursor.error()));
-  MDB_val last;
-  MDB_val value;
-  int code = mdb_cursor_get(cursor->get(), &last, &value, MDB_LAST);
-  if (code != 0 && code != MDB_NOTFOUND) return fail_lmdb(code, "last blob");
-  const BlobNumber blob = code == 0 ? integer_of(last).value_or(0) + 1 : 1;
+  const auto last = last_integer_key(transaction_, environment_.contents);
+  if (!last) return propagate(Error(last.error()));
+  const BlobNumber blob = *last + 1;
   IntegerKey key(blob);
-  value = {layout_.value_size(), nullptr};
-  code = mdb_cursor_put(cursor->get(), key.value(), &value, MDB_RESERVE | MDB_APPEND);
+  MDB_val value{layout_.value_size(), nullptr};
+  const int code =
+      mdb_put(transaction_, environment_.contents, key.value(), &value, MDB_RESERVE | MDB_APPEND);
   if (code != 0) return fail_lmdb(code, "put a blob");
   std::ranges::copy(layout_.fill(blob, value.mv_data), std::back_inserter(places_));
   layout_ = BlobLayout();

@@ -4,7 +4,7 @@
 
 #include "backends/lmdb/lmdb_blobs.h"
 #include "backends/lmdb/lmdb_key.h"
-#include "backends/lmdb/lmdb_value.h"
+#include "backends/lmdb/lmdb_records.h"
 
 namespace brevdue::backends {
 
@@ -129,13 +129,10 @@ Result<bool> LmdbCompaction::survivors_of(MDB_txn* transaction, BlobNumber blob,
   if (!parts) return false;
   const std::size_t before = survivors.size();
   for (const BlobPart& part : *parts) {
-    IntegerKey owner(part.id);
-    MDB_val found;
-    const int result = mdb_get(transaction, environment_.envelopes, owner.value(), &found);
-    if (result == MDB_NOTFOUND) continue;
-    if (result != 0) return fail_lmdb(result, "find " + part.id.text());
-    const auto payload = checked_value(ValueKind::envelope, *owner.value(), found);
-    const auto stored = payload ? decode_stored_envelope(*payload) : std::nullopt;
+    const auto found = find_envelope(environment_, transaction, part.id);
+    if (!found && found.error().code == ErrorCode::not_found) continue;
+    if (!found) return propagate(Error(found.error()));
+    const std::optional<StoredEnvelope>& stored = *found;
     if (stored && stored->content.blob != blob) continue;
     const std::string_view content(static_cast<const char*>(value.mv_data) + part.offset,
                                    part.size);
@@ -159,18 +156,14 @@ Result<void> LmdbCompaction::move(MDB_txn* transaction,
   if (!places) return propagate(Error(places.error()));
   for (std::size_t i = 0; i < survivors.size(); ++i) {
     const mail::QueueId id = survivors[i].id;
+    const auto stored = find_envelope(environment_, transaction, id);
+    if (!stored) return propagate(Error(stored.error()));
+    if (!*stored) return fail(ErrorCode::corrupt, "lmdb: envelope of " + id.text());
+    const std::string moved = encode_place((*places)[i]).append((*stored)->envelope);
     IntegerKey key(id);
-    MDB_val value;
-    int code = mdb_get(transaction, environment_.envelopes, key.value(), &value);
-    if (code != 0) return fail_lmdb(code, "find " + id.text());
-    const auto payload = checked_value(ValueKind::envelope, *key.value(), value);
-    const auto stored = payload ? decode_stored_envelope(*payload) : std::nullopt;
-    if (!stored) return fail(ErrorCode::corrupt, "lmdb: envelope of " + id.text());
-    const std::string moved = encode_place((*places)[i]).append(stored->envelope);
-    value = {value_header + moved.size(), nullptr};
-    code = mdb_put(transaction, environment_.envelopes, key.value(), &value, MDB_RESERVE);
-    if (code != 0) return fail_lmdb(code, "move " + id.text());
-    fill_value(value.mv_data, ValueKind::envelope, *key.value(), moved);
+    auto done = put_checked(transaction, environment_.envelopes, *key.value(), ValueKind::envelope,
+                            moved, "move envelope");
+    if (!done) return done;
   }
   return {};
 }

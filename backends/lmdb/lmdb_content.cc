@@ -82,34 +82,26 @@ std::size_t BlobLayout::value_size() const {
   return list_size(parts_.size()) + content_size_;
 }
 
-std::vector<ContentPlace> BlobLayout::places(BlobNumber blob) const {
+std::vector<ContentPlace> BlobLayout::fill(BlobNumber blob, void* value) const {
   std::vector<ContentPlace> places;
   places.reserve(parts_.size());
-  std::size_t offset = list_size(parts_.size());
-  for (const Content& part : parts_) {
-    places.push_back({blob, static_cast<std::uint32_t>(offset),
-                      static_cast<std::uint32_t>(part.bytes.size()),
-                      content_crc(part.id, part.bytes)});
-    offset += part.bytes.size();
-  }
-  return places;
-}
-
-std::vector<ContentPlace> BlobLayout::fill(BlobNumber blob, void* value) const {
-  std::vector<ContentPlace> all = places(blob);
   std::string list;
   put(list, static_cast<std::uint32_t>(parts_.size()));
   char* const out = static_cast<char*>(value);
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
-    put(list, parts_[i].id.value());
-    put(list, all[i].offset);
-    put(list, all[i].size);
-    parts_[i].bytes.copy(out + all[i].offset, all[i].size);
+  auto offset = static_cast<std::uint32_t>(list_size(parts_.size()));
+  for (const Content& part : parts_) {
+    const auto size = static_cast<std::uint32_t>(part.bytes.size());
+    places.push_back({blob, offset, size, content_crc(part.id, part.bytes)});
+    put(list, part.id.value());
+    put(list, offset);
+    put(list, size);
+    part.bytes.copy(out + offset, size);
+    offset += size;
   }
   const std::uint32_t crc = list_crc(blob, list);
   std::memcpy(out, &crc, sizeof crc);
   list.copy(out + sizeof crc, list.size());
-  return all;
+  return places;
 }
 
 std::string encode_life(const BlobLife& life) {

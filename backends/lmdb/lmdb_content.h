@@ -1,5 +1,5 @@
-// How contents lie in the environment: all that a batch adds are one value, a *blob*, so that they
-// share pages and are written in one piece. A blob begins with the list of what is in it; an
+// How contents lie in the environment: those that a batch adds share values, *blobs*, so that they
+// share pages and are written in large pieces. A blob begins with the list of what is in it; an
 // envelope's value begins with where the message's content lies. FORMAT.md has the bytes. Pure.
 #pragma once
 
@@ -26,8 +26,6 @@ struct ContentPlace {
   std::uint32_t offset = 0;  // from the start of the blob's value
   std::uint32_t size = 0;
   std::uint32_t crc = 0;  // content_crc
-
-  bool operator==(const ContentPlace&) const = default;
 };
 
 // What the envelope's value holds behind its checksum.
@@ -71,7 +69,6 @@ class BlobLayout {
     mail::QueueId id;
     std::string_view bytes;
   };
-  std::vector<ContentPlace> places(BlobNumber blob) const;
 
   std::vector<Content> parts_;
   std::size_t content_size_ = 0;

@@ -108,6 +108,7 @@ class LmdbEnvironment {
   Result<void> check_length() const;
   Space space() const;
   std::uint64_t kept_for_settlements() const;
+  std::uint64_t worst_case(const Demand& demand) const;
   bool fits_in_freed_pages(const Space& space, std::uint64_t needed) const;
   Result<void> grow(const Space& space, std::uint64_t needed);
   Result<void> write_zeros(std::uint64_t from, std::uint64_t to);

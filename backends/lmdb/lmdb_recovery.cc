@@ -4,10 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "backends/lmdb/lmdb_content.h"
 #include "backends/lmdb/lmdb_key.h"
+#include "backends/lmdb/lmdb_records.h"
 #include "backends/lmdb/lmdb_store.h"
-#include "backends/lmdb/lmdb_value.h"
 
 namespace brevdue::backends {
 
@@ -43,8 +42,7 @@ Result<void> LmdbStore::walk(queue::RecoverySink& sink) {
       sink.quarantined({"lmdb envelopes", "a key that is no queue id"});
       continue;
     }
-    const auto payload = checked_value(ValueKind::envelope, key, value);
-    const auto stored = payload ? decode_stored_envelope(*payload) : std::nullopt;
+    const auto stored = stored_envelope(key, value);
     const auto decoded = stored ? mail::decode_envelope(stored->envelope)
                                 : fail(ErrorCode::corrupt, "damaged envelope");
     if (!decoded || decoded->id != *id) {

@@ -48,6 +48,11 @@ std::uint64_t LmdbEnvironment::kept_for_settlements() const {
   return std::min(settlements_max, options_.map_size / 8);
 }
 
+std::uint64_t LmdbEnvironment::worst_case(const Demand& demand) const {
+  const std::uint64_t trees = pages_of_transaction + pages_of_mutation * demand.mutations;
+  return demand.content + trees * page_size_;
+}
+
 // Half of the freed pages is kept back: a value wants neighbouring pages. What does not find them
 // goes behind the end, which never comes back, so as less is left there more must be free: first
 // the worst case fits with a part of what is kept, then the disk alone has it (a full map ends a
@@ -65,10 +70,8 @@ bool LmdbEnvironment::fits_in_freed_pages(const Space& space, std::uint64_t need
 
 Result<void> LmdbEnvironment::admit(const Demand& demand) {
   const Space found = space();
-  const std::uint64_t trees =
-      (pages_of_transaction + pages_of_mutation * demand.mutations) * page_size_;
-  const std::uint64_t needed = demand.content + trees;
-  if (demand.content == 0) return lengthen(found.end + trees);
+  const std::uint64_t needed = worst_case(demand);
+  if (demand.content == 0) return lengthen(found.end + needed);
   if (options_.reserve == UINT64_MAX) return fail(ErrorCode::storage_full, "lmdb");
   const std::uint64_t behind = std::min(found.map, found.written + found.growable);
   if (needed + kept_for_settlements() <= behind) {
@@ -84,8 +87,7 @@ Result<void> LmdbEnvironment::admit_compaction(const Demand& demand) {
     return admitted;
   }
   const Space found = space();
-  const std::uint64_t needed =
-      demand.content + (pages_of_transaction + pages_of_mutation * demand.mutations) * page_size_;
+  const std::uint64_t needed = worst_case(demand);
   const std::uint64_t behind = std::min(found.map, found.written + found.disk);
   // A map that turns out to be full ends the transaction cleanly, so there hope is enough.
   const bool hopeful = found.disk >= needed && free_pages() * page_size_ / 4 >= needed;

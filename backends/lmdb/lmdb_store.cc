@@ -8,7 +8,7 @@
 #include "backends/lmdb/lmdb_batch.h"
 #include "backends/lmdb/lmdb_content.h"
 #include "backends/lmdb/lmdb_key.h"
-#include "backends/lmdb/lmdb_value.h"
+#include "backends/lmdb/lmdb_records.h"
 
 namespace brevdue::backends {
 
@@ -174,17 +174,14 @@ Result<SharedBytes> LmdbStore::open(mail::QueueId id, const Location& location) 
     return fail(ErrorCode::corrupt, "lmdb: not where " + id.text() + " lies");
   auto transaction = environment_.begin_read();
   if (!transaction) return propagate(std::move(transaction.error()));
-  IntegerKey key(id);
-  MDB_val value;
-  int code = mdb_get(transaction->get(), environment_.envelopes, key.value(), &value);
-  if (code != 0) return fail_lmdb(code, "open " + id.text());
-  const auto payload = checked_value(ValueKind::envelope, *key.value(), value);
-  const auto stored = payload ? decode_stored_envelope(*payload) : std::nullopt;
-  if (!stored) return fail(ErrorCode::corrupt, "lmdb: damaged envelope of " + id.text());
-  const ContentPlace& place = stored->content;
+  const auto stored = find_envelope(environment_, transaction->get(), id);
+  if (!stored) return propagate(Error(stored.error()));
+  if (!*stored) return fail(ErrorCode::corrupt, "lmdb: damaged envelope of " + id.text());
+  const ContentPlace& place = (*stored)->content;
   if (place.blob == 0) return SharedBytes();
   IntegerKey blob(place.blob);
-  code = mdb_get(transaction->get(), environment_.contents, blob.value(), &value);
+  MDB_val value;
+  const int code = mdb_get(transaction->get(), environment_.contents, blob.value(), &value);
   if (code == MDB_NOTFOUND) return fail(ErrorCode::corrupt, "lmdb: no content of " + id.text());
   if (code != 0) return fail_lmdb(code, "open " + id.text());
   const std::string_view bytes(static_cast<const char*>(value.mv_data), value.mv_size);
