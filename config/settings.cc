@@ -177,7 +177,8 @@ const Setting table[] = {
     number<&C::queue, &Q::lmdb, &LmdbConfig::growth_step>(Kind::size, "queue.lmdb.growth_step",
         R"("64MiB")", {MiB, 4 * GiB, 4 * KiB},
         "How much of the database file is written ahead at a time, so that a full disk shows "
-        "before a message is accepted."),
+        "before a message is accepted. Also how much of the content in it may be of messages "
+        "that are gone before what is left is moved together."),
     choice<&C::queue, &Q::maildir, &MaildirConfig::sync>("queue.maildir.sync", R"("auto")",
         maildir_syncs,
         "How a batch of files is made durable: each by fsync, or all by one syncfs, which also "
@@ -285,7 +286,7 @@ const Setting table[] = {
     number<&C::dns, &DnsConfig::timeout>(Kind::duration, "dns.timeout", R"("2s")", {50, 5 * minute},
         "How long one server may take for the first try; it doubles with each further one."),
     number<&C::dns, &DnsConfig::tries>(Kind::count, "dns.tries", "3", {1, 20},
-        "How often each server is asked before the lookup fails for now."),
+        "How often each server is asked before the lookup fails temporarily."),
     choice<&C::dns, &DnsConfig::addresses>("dns.addresses", R"("ipv6_first")", address_preferences,
         "Which addresses of an exchange are asked for, and tried first."),
 

@@ -127,12 +127,17 @@ void ServerSession::execute(std::string_view line) {
                         (!extended && line.size() + 2 > command_line_bytes_max);
   const bool broken = line.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
   const std::size_t reply_at = output_.size();
+  const unsigned errors_before = errors_;
   if (too_long) {
     reply("500 5.5.2 Error: line too long");
   } else if (broken || line.empty()) {
     reply("500 5.5.2 Error: bad syntax");
   } else {
     dispatch(command);
+    if (mail_deferred_ && (command.verb == Verb::rcpt || command.verb == Verb::data)) {
+      errors_ = errors_before;
+      ++junk_commands_;
+    }
   }
   executed(command.verb, reply_at);
 }
@@ -164,11 +169,6 @@ std::string ServerSession::without_argument(const Command& command, std::string_
 }
 
 void ServerSession::dispatch(const Command& command) {
-  if (mail_deferred_ && (command.verb == Verb::rcpt || command.verb == Verb::data)) {
-    ++junk_commands_;
-    output_ += "503 5.5.1 Error: need MAIL command\r\n";
-    return;
-  }
   switch (command.verb) {
     case Verb::helo:
     case Verb::ehlo:

@@ -3,18 +3,20 @@
 // chosen at random. Shown as it runs: messages a second, and the space taken beside the space
 // needed.
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <filesystem>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
+#include <vector>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 
+#include "bench/load/argument_reader.h"
 #include "bench/store/device_counts.h"
 #include "bench/store/named_store.h"
 #include "bench/store/writers.h"
@@ -22,46 +24,52 @@
 namespace brevdue::bench {
 
 namespace {
-constexpr std::string_view usage =
-    "usage: brevdue-store-aged [--directory=.] [--backend=lmdb] [--cycles=1000000]\n"
-    "                          [--writers=64] [--size=4096] [--percent=30] [--staying=20000]\n"
-    "  --percent of the messages stay, until --staying of them do; then one at random goes for\n"
-    "  each that stays. Bytes are those of blocks on the disk.\n";
+constexpr std::string_view help_text =
+    R"(brevdue-store-aged: how a store ages when some messages stay.
+
+  brevdue-store-aged [options]
+
+  --directory DIR   where the store is made, and removed at the end (.)
+  --backend NAME    iouring, iouring-pwritev2, lmdb or maildir (lmdb)
+  --cycles N        messages in all (1000000)
+  --writers N       how many wait for a commit at a time (64)
+  --size BYTES      of each content (4096)
+  --percent N       how many of a hundred messages stay (30)
+  --staying N       from so many staying ones on, one at random goes for each that stays (20000)
+
+Prints twenty lines: messages, their rate, how many stay, what these need, the blocks that the store
+has on the disk, and the bytes written to the device for each message.
+
+Exit: 0 done; 1 the store failed; 64 bad arguments.
+)";
 
 struct Settings {
   std::string directory = ".";
   std::string backend = "lmdb";
   std::uint64_t cycles = 1'000'000;
-  std::uint64_t writers = 64;
-  std::uint64_t size = 4096;
-  std::uint64_t percent = 30;
-  std::uint64_t staying = 20'000;
+  unsigned writers = 64;
+  std::size_t size = 4096;
+  unsigned percent = 30;
+  std::size_t staying = 20'000;
+  bool help = false;
 };
 
-void take(Settings& settings, std::string_view argument) {
-  const std::size_t equals = argument.find('=');
-  const std::string_view name = argument.substr(0, equals);
-  const std::string_view value =
-      equals == std::string_view::npos ? std::string_view() : argument.substr(equals + 1);
-  if (name == "--directory") {
-    settings.directory = value;
-    return;
+Result<void> take(load::ArgumentReader& in, Settings& settings) {
+  using load::store;
+  if (in.name() == "--directory") return store(in.text(), settings.directory);
+  if (in.name() == "--backend") return store(in.text(), settings.backend);
+  if (in.name() == "--cycles") {
+    return store(in.number<std::uint64_t>(20, 1'000'000'000), settings.cycles);
   }
-  if (name == "--backend") {
-    settings.backend = value;
-    return;
+  if (in.name() == "--writers") return store(in.number(1u, 4096u), settings.writers);
+  if (in.name() == "--size") return store(in.number<std::size_t>(1, 1u << 20), settings.size);
+  if (in.name() == "--percent") return store(in.number(1u, 100u), settings.percent);
+  if (in.name() == "--staying") {
+    return store(in.number<std::size_t>(1, 100'000'000), settings.staying);
   }
-  std::uint64_t* number = name == "--cycles"    ? &settings.cycles
-                          : name == "--writers" ? &settings.writers
-                          : name == "--size"    ? &settings.size
-                          : name == "--percent" ? &settings.percent
-                          : name == "--staying" ? &settings.staying
-                                                : nullptr;
-  if (number == nullptr) throw std::runtime_error(fmt::format("no option is called {}", name));
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), *number);
-  if (error != std::errc() || end != value.data() + value.size() || *number == 0) {
-    throw std::runtime_error(fmt::format("{}: \"{}\" is no number above 0", name, value));
-  }
+  if (in.name() != "--help") return in.unknown();
+  settings.help = true;
+  return {};
 }
 
 std::uint64_t blocks_under(const std::string& directory) {
@@ -77,9 +85,8 @@ std::uint64_t blocks_under(const std::string& directory) {
 
 void age(const Settings& settings) {
   NamedStore named(settings.directory, settings.backend);
-  Writers writers(
-      named.store(), static_cast<unsigned>(settings.writers), settings.size,
-      {.percent = static_cast<unsigned>(settings.percent), .staying = settings.staying});
+  Writers writers(named.store(), settings.writers, settings.size,
+                  {.percent = settings.percent, .staying = settings.staying});
   writers.start();
   fmt::print("{:>10} {:>10} {:>9} {:>12} {:>12} {:>7}\n", "messages", "a second", "staying",
              "MiB needed", "MiB on disk", "B/msg");
@@ -101,21 +108,25 @@ void age(const Settings& settings) {
   writers.finish();
 }
 
-int run(int argc, char** argv) {
+int run(const std::vector<std::string_view>& arguments) {
   Settings settings;
-  try {
-    for (int i = 1; i < argc; ++i) {
-      if (std::string_view(argv[i]) == "--help") {
-        fmt::print("{}", usage);
-        return 0;
-      }
-      take(settings, argv[i]);
+  load::ArgumentReader in(arguments);
+  while (in.next()) {
+    if (auto taken = take(in, settings); !taken) {
+      fmt::print(stderr, "brevdue-store-aged: {}\n", taken.error().context);
+      return EX_USAGE;
     }
+  }
+  if (settings.help) {
+    fmt::print("{}", help_text);
+    return EX_OK;
+  }
+  try {
     age(settings);
-    return 0;
+    return EX_OK;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "brevdue-store-aged: {}\n{}", error.what(), usage);
-    return 64;
+    fmt::print(stderr, "brevdue-store-aged: {}\n", error.what());
+    return EXIT_FAILURE;
   }
 }
 }  // namespace
@@ -123,5 +134,5 @@ int run(int argc, char** argv) {
 }  // namespace brevdue::bench
 
 int main(int argc, char** argv) {
-  return brevdue::bench::run(argc, argv);
+  return brevdue::bench::run({argv + 1, argv + argc});
 }

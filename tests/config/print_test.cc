@@ -104,7 +104,7 @@ TEST(Print, DocumentationSaysDefaultRangeAndMeaning) {
   EXPECT_EQ(documentation(keys).value(),
             "dns.tries = 3\n"
             "    (number, 1 to 20)\n"
-            "    How often each server is asked before the lookup fails for now.\n");
+            "    How often each server is asked before the lookup fails temporarily.\n");
 }
 
 TEST(Print, DocumentationOfEverythingNamesEverySetting) {
