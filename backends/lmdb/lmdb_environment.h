@@ -123,6 +123,7 @@ class LmdbEnvironment {
   std::uint64_t size_ = 0;     // of the file
   std::uint64_t written_ = 0;  // bytes of it whose blocks exist on the disk
   std::uint64_t ahead_ = 0;    // bytes of it that are zeros, or used; not synced above written_
+  bool growing_ = false;       // grow_ahead() is under way to a whole step
   std::uint64_t page_size_ = 4096;
   std::atomic<std::uint64_t> pinned_from_{UINT64_MAX};
 };

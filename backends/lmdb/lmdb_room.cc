@@ -148,10 +148,12 @@ Result<void> LmdbEnvironment::grow_ahead() {
   const std::uint64_t start = std::max({ahead_, written_, found.end});
   const std::uint64_t piece = std::clamp<std::uint64_t>(
       options_.growth_step / pieces_of_step / page_size_ * page_size_, page_size_, sizeof zeros);
-  const bool wanted = start - found.end < options_.growth_step;
+  // From half a step on until a whole one is ahead: what is written in one go needs few syncs.
+  const std::uint64_t enough = growing_ ? options_.growth_step : options_.growth_step / 2;
   const bool possible = found.growable > options_.growth_step && start + piece <= options_.map_size;
+  growing_ = start - found.end < enough && possible;
   // What fails here is only met again by a transaction that needs the room.
-  if (wanted && possible && write_zeros(start, start + piece)) {
+  if (growing_ && write_zeros(start, start + piece)) {
     ahead_ = start + piece;
     size_ = std::max(size_, ahead_);
     if (ahead_ - written_ < options_.growth_step / pieces_of_sync) return {};
