@@ -57,8 +57,8 @@ class NothingExpected final : public queue::RecoverySink {
 
 NamedStore::NamedStore(const std::string& parent, const std::string& backend) {
   path_ = fmt::format("{}/store-bench.{}", parent, ::getpid());
-  std::filesystem::create_directories(path_ + "/quarantine");
   store_ = make(path_, backend);
+  std::filesystem::create_directories(path_ + "/quarantine");
   NothingExpected nothing;
   Result<void> started = store_->start();
   if (started) started = store_->recover(nothing);
