@@ -58,8 +58,9 @@ Result<void> LmdbEnvironment::open(const EnvironmentOptions& options) {
   file_.reset(::open(file.c_str(), (options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
   struct stat found{};
   if (!file_ || ::fstat(file_.get(), &found) != 0) return fail_os(errno, "lmdb: " + file);
-  // Growth goes past the page cache, where nobody would ever read it. Not every file system can.
-  if (!options.read_only) direct_.reset(::open(file.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
+  if (!options.read_only) {
+    zero_file_.use(file_.get(), UniqueFd(::open(file.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC)));
+  }
   size_ = written_ = static_cast<std::uint64_t>(found.st_size);
   if (auto whole = check_length(); !whole) return whole;
   return open_databases();

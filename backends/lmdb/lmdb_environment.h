@@ -15,16 +15,12 @@
 
 #include <lmdb.h>
 
+#include "backends/lmdb/lmdb_syncs.h"
+#include "backends/lmdb/zero_writer.h"
 #include "core/error.h"
 #include "core/unique_fd.h"
 
 namespace brevdue::backends {
-
-#ifdef BREVDUE_MUTANT_LMDB_NO_SYNC
-inline constexpr bool lmdb_syncs = false;
-#else
-inline constexpr bool lmdb_syncs = true;
-#endif
 
 // MDB_MAP_FULL is storage_full without an errno: the transaction is gone, the environment is well.
 std::unexpected<Error> fail_lmdb(int code, const std::string& context);
@@ -76,8 +72,8 @@ class LmdbEnvironment {
   // For a transaction that frees more than it takes: also from what is kept for settlements, of
   // which a quarter stays, or where it will most likely fit in freed pages.
   Result<void> admit_compaction(const Demand& demand);
-  // Between transactions: writes one piece of the zeros that will be needed next, so that hardly
-  // any transaction waits for a whole step. An error is a failed sync.
+  // Between transactions: sees to it that zeros are written ahead of the next ones meanwhile, so
+  // that hardly any waits for a whole step. An error is a failed sync.
   Result<void> grow_ahead();
   // Bytes of content that would be admitted now; an estimate.
   std::uint64_t room() const;
@@ -111,21 +107,22 @@ class LmdbEnvironment {
   std::uint64_t worst_case(const Demand& demand) const;
   bool fits_in_freed_pages(const Space& space, std::uint64_t needed) const;
   Result<void> grow(const Space& space, std::uint64_t needed);
-  Result<void> write_zeros(std::uint64_t from, std::uint64_t to);
-  Result<void> sync_growth(std::uint64_t target);
+  Result<void> take_growth();
+  // Before a transaction that may write up to `end`.
+  Result<void> keep_clear(std::uint64_t end);
   Result<void> lengthen(std::uint64_t size);
   std::uint64_t free_pages() const;
 
   EnvironmentOptions options_;
   MDB_env* environment_ = nullptr;
   UniqueFd file_;
-  UniqueFd direct_;            // the same file, for growth; none where direct I/O is refused
   std::uint64_t size_ = 0;     // of the file
   std::uint64_t written_ = 0;  // bytes of it whose blocks exist on the disk
-  std::uint64_t ahead_ = 0;    // bytes of it that are zeros, or used; not synced above written_
   bool growing_ = false;       // grow_ahead() is under way to a whole step
   std::uint64_t page_size_ = 4096;
   std::atomic<std::uint64_t> pinned_from_{UINT64_MAX};
+  ZeroFile zero_file_;
+  ZeroWriter zeros_{zero_file_};  // last: it ends before the file is closed
 };
 
 }  // namespace brevdue::backends

@@ -4,8 +4,10 @@
 // will be cannot be known before, so a transaction is admitted only if the worst case fits: into
 // blocks that exist, or into space of the disk or map that is not kept for other things. A part is
 // always kept for settlements and discards.
+//
+// Growth is zeros that a thread of its own writes behind what LMDB uses. A transaction that could
+// come near them waits until they are written: they would wipe out its pages.
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include <sys/statvfs.h>
@@ -16,11 +18,10 @@
 namespace brevdue::backends {
 
 namespace {
-// In one request of the device, and aligned for direct I/O. Never written to.
-alignas(4096) char zeros[1u << 20];
-// Of a growth step: what is written between two commits, and what is synced at once.
-constexpr std::uint64_t pieces_of_step = 64;
-constexpr std::uint64_t pieces_of_sync = 8;
+// Of a growth step: what is written ahead, and synced, in one go.
+constexpr std::uint64_t parts_of_step = 8;
+// Between the worst case of a transaction and zeros that are being written.
+constexpr std::uint64_t clearance = 1u << 20;
 constexpr std::uint64_t settlements_max = 4u << 20;
 // Pages of the trees that a transaction rewrites: for itself, and for each mutation.
 constexpr std::uint64_t pages_of_transaction = 32;
@@ -99,14 +100,18 @@ Result<void> LmdbEnvironment::admit_compaction(const Demand& demand) {
 
 // Writes zeros so that `needed` bytes behind the end of what LMDB uses exist.
 Result<void> LmdbEnvironment::grow(const Space& space, std::uint64_t needed) {
-  if (needed <= space.written) return {};
+  if (needed <= space.written) return keep_clear(space.end + needed);
+  if (zeros_.part()) {
+    if (auto done = take_growth(); !done) return done;
+    return grow(this->space(), needed);
+  }
   // Never below what LMDB uses: it may have grown the file itself, for a settlement.
   const std::uint64_t start = std::max(written_, space.end);
   const std::uint64_t step =
       ((space.end + needed) / options_.growth_step + 1) * options_.growth_step;
   const std::uint64_t wanted = std::min({step, options_.map_size, start + space.growable});
   const std::uint64_t target = wanted / page_size_ * page_size_;
-  if (auto end = write_zeros(start, target); !end) {
+  if (auto end = zero_file_.write({start, target}); !end) {
     // Space that others took meanwhile; what was written of it is given back.
     if (::ftruncate(file_.get(), static_cast<off_t>(std::max(size_, start))) != 0) {
       return fail(ErrorCode::io_failure, "lmdb: undo the growth of the file");
@@ -114,56 +119,44 @@ Result<void> LmdbEnvironment::grow(const Space& space, std::uint64_t needed) {
     return propagate(std::move(end.error()));
   }
   size_ = std::max(size_, target);
-  ahead_ = std::max(ahead_, target);
-  return sync_growth(std::max(written_, target));
-}
-
-Result<void> LmdbEnvironment::sync_growth(std::uint64_t target) {
-  if (lmdb_syncs && ::fdatasync(file_.get()) != 0) {
-    return fail(ErrorCode::io_failure, "lmdb: sync the growth of the file");
-  }
-  written_ = target;
-  return {};
-}
-
-Result<void> LmdbEnvironment::write_zeros(std::uint64_t from, std::uint64_t to) {
-  for (std::uint64_t at = from; at < to;) {
-    const std::size_t piece = std::min<std::uint64_t>(sizeof zeros, to - at);
-    const int file = direct_ ? direct_.get() : file_.get();
-    const ssize_t n = ::pwrite(file, zeros, piece, static_cast<off_t>(at));
-    // A file system that opens a file for direct I/O and refuses it then.
-    if (n < 0 && errno == EINVAL && direct_) {
-      direct_.reset();
-      continue;
-    }
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail_os(n < 0 ? errno : ENOSPC, "lmdb: grow the file");
-    at += static_cast<std::uint64_t>(n);
-  }
+  if (auto done = zero_file_.sync(); !done) return done;
+  written_ = std::max(written_, target);
   return {};
 }
 
 Result<void> LmdbEnvironment::grow_ahead() {
+  if (zeros_.part()) return zeros_.finished() ? take_growth() : Result<void>();
   const Space found = space();
-  const std::uint64_t start = std::max({ahead_, written_, found.end});
-  const std::uint64_t piece = std::clamp<std::uint64_t>(
-      options_.growth_step / pieces_of_step / page_size_ * page_size_, page_size_, sizeof zeros);
+  const std::uint64_t start = std::max(written_, found.end);
+  const std::uint64_t part =
+      std::max(options_.growth_step / parts_of_step / page_size_ * page_size_, page_size_);
   // From half a step on until a whole one is ahead: what is written in one go needs few syncs.
   const std::uint64_t enough = growing_ ? options_.growth_step : options_.growth_step / 2;
-  const bool possible = found.growable > options_.growth_step && start + piece <= options_.map_size;
+  const bool possible = found.growable > options_.growth_step && start + part <= options_.map_size;
   growing_ = start - found.end < enough && possible;
-  // What fails here is only met again by a transaction that needs the room.
-  if (growing_ && write_zeros(start, start + piece)) {
-    ahead_ = start + piece;
-    size_ = std::max(size_, ahead_);
-    if (ahead_ - written_ < options_.growth_step / pieces_of_sync) return {};
-  }
-  return ahead_ > written_ ? sync_growth(ahead_) : Result<void>();
+  if (growing_) zeros_.begin({start, start + part});
+  return {};
+}
+
+// A write that failed is only met again by a transaction that needs the room.
+Result<void> LmdbEnvironment::take_growth() {
+  const ZeroWriter::Outcome outcome = zeros_.take();
+  if (!outcome.synced) return outcome.synced;
+  if (!outcome.written) return {};
+  written_ = outcome.part.to;
+  size_ = std::max(size_, written_);
+  return {};
+}
+
+Result<void> LmdbEnvironment::keep_clear(std::uint64_t end) {
+  if (!zeros_.part() || end + clearance <= zeros_.part()->from) return {};
+  return take_growth();
 }
 
 // A file that is longer than what LMDB uses at every moment can be told from one that was cut.
 Result<void> LmdbEnvironment::lengthen(std::uint64_t size) {
   size = std::min(size, options_.map_size);
+  if (auto clear = keep_clear(size); !clear) return clear;
   if (size <= size_) return {};
   if (::ftruncate(file_.get(), static_cast<off_t>(size)) != 0) {
     return fail(ErrorCode::io_failure, "lmdb: lengthen the file");

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <thread>
 
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -22,6 +23,7 @@ struct Plan {
 };
 // Functions that replace those of the C library have no other place for what they need.
 Plan plans[2];
+std::atomic<std::chrono::milliseconds> large_write_delay{std::chrono::milliseconds(0)};
 
 Plan& plan_of(SystemCall call) {
   return plans[static_cast<std::size_t>(call)];
@@ -44,7 +46,12 @@ void fail_call(SystemCall call, std::uint64_t nth, int os_error, bool always) {
   plan.fails_from = first;
 }
 
+void delay_large_writes(std::chrono::milliseconds delay) {
+  large_write_delay = delay;
+}
+
 void heal_calls() {
+  large_write_delay = std::chrono::milliseconds(0);
   for (Plan& plan : plans) {
     plan.fails_from = UINT64_MAX;
     plan.fails_to = 0;
@@ -63,6 +70,7 @@ using brevdue::tests::SystemCall;
 extern "C" {
 ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
   if (fails(SystemCall::write)) return -1;
+  if (size >= 1u << 20) std::this_thread::sleep_for(brevdue::tests::large_write_delay.load());
   return ::syscall(SYS_pwrite64, fd, bytes, size, offset);
 }
 ssize_t pwrite64(int fd, const void* bytes, size_t size, off_t offset) {

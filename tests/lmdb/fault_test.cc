@@ -8,6 +8,7 @@
 
 namespace brevdue::tests {
 
+using mail::RecipientStatus;
 using queue::Location;
 
 namespace {
@@ -47,8 +48,8 @@ Outcome run(queue::Store& store) {
     if (locations.size() >= 2) {
       const auto [settled, settled_at] = *locations.begin();
       const auto [discarded, discarded_at] = *locations.rbegin();
-      batch.push_back(queue::Settle{
-          settled, settled_at, deferral(round, 0, mail::RecipientStatus::deferred, "451 later")});
+      batch.push_back(queue::Settle{settled, settled_at,
+                                    deferral(round, 0, RecipientStatus::deferred, "451 later")});
       batch.push_back(queue::Discard{discarded, discarded_at});
       // Answered or not, it may be gone.
       outcome.acknowledged.erase(discarded);
@@ -116,6 +117,79 @@ TEST_F(LmdbFaults, EachWriteAndSyncFailingInTurn) {
   }
   RecordProperty("points", static_cast<int>(points));
   EXPECT_GT(points, 100u);
+}
+
+namespace {
+// Steps of growth that are written beside the commits, which use them up.
+backends::LmdbStoreOptions growing(const StoreOnDisk& disk) {
+  auto options = disk.options();
+  options.map_size = 1u << 30;
+  options.growth_step = 32u << 20;
+  return options;
+}
+
+constexpr std::uint32_t recipients = 400;
+
+// About 200 KB.
+mail::Settlement deferral_of_all(std::uint32_t attempt) {
+  mail::Settlement settlement = deferral(attempt, 0, RecipientStatus::deferred, "451 later");
+  for (std::uint32_t recipient = 1; recipient < recipients; ++recipient) {
+    settlement.results.push_back(
+        {recipient, RecipientStatus::deferred, std::string(mail::reply_bytes_max, 'x')});
+  }
+  return settlement;
+}
+}  // namespace
+
+// Zeros must never meet the pages of a commit, however slow they are. Settlements take pages that
+// nothing was grown for, so that they come near the zeros.
+TEST_F(LmdbFaults, GrowthSparesWhatIsCommitted) {
+  StoreOnDisk disk;
+  Acknowledged kept;
+  {
+    backends::LmdbStore store(growing(disk));
+    ASSERT_TRUE(store.start());
+    delay_large_writes(std::chrono::milliseconds(20));
+    for (std::uint32_t number = 1; number <= 120; ++number) {
+      const Sample sample = make_sample(number, 500'000, recipients);
+      const auto results = commit(store, {sample.enqueue()});
+      ASSERT_TRUE(results[0]);
+      kept.emplace(sample.id, sample);
+      for (std::uint32_t attempt = 1; number % 10 == 0 && attempt <= 60; ++attempt) {
+        queue::Settle settle{sample.id, *results[0], deferral_of_all(attempt)};
+        ASSERT_TRUE(commit(store, {std::move(settle)})[0]);
+      }
+    }
+  }
+  expect_recovered(growing(disk), kept);
+}
+
+TEST_F(LmdbFaults, AFailedSyncOfGrowthEndsTheStore) {
+  std::size_t ended = 0;
+  for (std::uint64_t nth = 1; nth <= 60; ++nth) {
+    SCOPED_TRACE(nth);
+    StoreOnDisk disk;
+    Acknowledged kept;
+    {
+      backends::LmdbStore store(growing(disk));
+      ASSERT_TRUE(store.start());
+      fail_call(SystemCall::sync, nth, EIO, false);
+      bool failed = false;
+      for (std::uint64_t number = 1; number <= 50; ++number) {
+        const Sample sample = make_sample(number, 500'000);
+        const bool acknowledged = commit(store, {sample.enqueue()})[0].has_value();
+        EXPECT_FALSE(acknowledged && failed);
+        if (acknowledged) kept.emplace(sample.id, sample);
+        failed = failed || !acknowledged;
+      }
+      ended += failed ? 1 : 0;
+    }
+    heal_calls();
+    expect_recovered(growing(disk), kept);
+    if (testing::Test::HasFailure()) return;
+  }
+  // 50 commits of their own, the first step, and parts of the next; the last may come too late.
+  EXPECT_GE(ended, 51u);
 }
 
 TEST_F(LmdbFaults, AStartThatCannotWriteIsAnError) {
