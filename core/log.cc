@@ -1,12 +1,25 @@
 #include "core/log.h"
 
 #include <algorithm>
+#include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 #include <syslog.h>
 #include <unistd.h>
 
 namespace brevdue {
+
+namespace {
+constexpr std::size_t collected_max = 64u << 10;  // bytes
+}  // namespace
+
+struct Log::Collection {
+  const std::thread::id thread;
+  // That thread's own.
+  std::function<void()> due;  // none: lines are not collected any more
+  std::string lines;
+};
 
 Log::Log(LogOptions options, const Clock& clock)
     : clock_(clock),
@@ -16,6 +29,27 @@ Log::Log(LogOptions options, const Clock& clock)
       fd_(options.fd),
       syslog_(options.syslog),
       pid_(::getpid()) {}
+
+Log::~Log() {
+  flush();
+}
+
+void Log::collect(std::function<void()> due) {
+  if (syslog_) return;
+  collection_ = std::make_unique<Collection>(std::this_thread::get_id(), std::move(due));
+}
+
+void Log::stop_collecting() {
+  flush();
+  if (collection_) collection_->due = nullptr;
+}
+
+void Log::flush() const {
+  if (!collection_ || collection_->lines.empty()) return;
+  const std::string lines = std::exchange(collection_->lines, {});
+  const auto written = ::write(fd_, lines.data(), lines.size());
+  static_cast<void>(written);
+}
 
 static void make_printable(std::string& line, std::size_t from) {
   std::replace_if(
@@ -34,6 +68,13 @@ void Log::write(std::string_view program, std::string_view level, std::string_vi
                                  program, pid_, level, text);
   make_printable(line, 0);
   line.push_back('\n');
+  if (collection_ && collection_->thread == std::this_thread::get_id() && collection_->due) {
+    const bool first = collection_->lines.empty();
+    collection_->lines += line;
+    if (!level.empty() || collection_->lines.size() >= collected_max) return flush();
+    if (first) collection_->due();
+    return;
+  }
   const auto written = ::write(fd_, line.data(), line.size());
   static_cast<void>(written);
 }

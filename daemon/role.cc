@@ -5,6 +5,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -80,6 +81,7 @@ RoleProcess::RoleProcess(Role role, std::string instance) : config_(handed_confi
   log_ = std::make_unique<Log>(
       LogOptions{config_.hostname, config_.log.ident, program_of(role), log_descriptor, to_syslog},
       clock_);
+  log_->collect([this] { boost::asio::post(loop_, [this] { log_->flush(); }); });
   if (is_root()) {
     auto account = find_account(user_of(role, config_.user));
     if (!account) cannot_start(role, describe(account.error()));
@@ -92,6 +94,11 @@ RoleProcess::RoleProcess(Role role, std::string instance) : config_(handed_confi
   ::umask(0077);
   raise_descriptor_limit();
   master_ = std::make_unique<ipc::Channel>(loop_, UniqueFd(master_descriptor));
+}
+
+RoleProcess::~RoleProcess() {
+  // What is still suspended in the loop logs as it goes, and the loop runs no more.
+  log_->stop_collecting();
 }
 
 int RoleProcess::run() {
@@ -132,6 +139,7 @@ void RoleProcess::on_frame(std::uint8_t type, std::string_view payload, UniqueFd
       return;
     case MasterFrame::configure:
       // The log may have been rotated: the new file takes the place of the old one.
+      log_->flush();
       if (fd && ::dup2(fd.get(), log_descriptor) < 0) log_->error("cannot take the new log file");
       if (on_configure_) on_configure_(std::string(payload));
       return;

@@ -24,6 +24,9 @@ namespace brevdue::daemon {
 class RoleProcess {
  public:
   RoleProcess(Role role, std::string instance);
+  ~RoleProcess();
+  RoleProcess(const RoleProcess&) = delete;
+  RoleProcess& operator=(const RoleProcess&) = delete;
 
   const config::Config& config() const { return config_; }
   boost::asio::io_context& loop() { return loop_; }

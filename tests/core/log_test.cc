@@ -1,6 +1,7 @@
 #include "core/log.h"
 
 #include <algorithm>
+#include <thread>
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -51,6 +52,43 @@ TEST_F(LogTest, LevelsStandBeforeTheText) {
 TEST_F(LogTest, ALineUnderAnotherProgramsName) {
   log.as("bounce", "sender notified");
   EXPECT_THAT(text(), testing::HasSubstr(" brevdue/bounce["));
+}
+
+TEST_F(LogTest, TheLinesOfATurnAreWrittenTogether) {
+  int due = 0;
+  log.collect([&due] { ++due; });
+  log.info("first");
+  log.info("second");
+  EXPECT_EQ(text(), "");
+  EXPECT_EQ(due, 1);
+  log.flush();
+  EXPECT_THAT(text(), testing::MatchesRegex("[^\n]*: first\n[^\n]*: second\n"));
+  log.info("third");
+  EXPECT_EQ(due, 2);
+  log.stop_collecting();
+  log.info("fourth");
+  EXPECT_THAT(text(), testing::MatchesRegex("(.|\n)*: third\n[^\n]*: fourth\n"));
+  EXPECT_EQ(due, 2);
+}
+
+TEST_F(LogTest, AWarningIsNotHeldBackNorWhatCameBeforeIt) {
+  log.collect([] {});
+  log.info("connect");
+  log.warning("slow");
+  EXPECT_THAT(text(), testing::MatchesRegex("[^\n]*: connect\n[^\n]*: warning: slow\n"));
+}
+
+TEST_F(LogTest, OtherThreadsWriteAtOnce) {
+  log.collect([] {});
+  log.info("collected");
+  std::thread([this] { log.info("at once"); }).join();
+  EXPECT_THAT(text(), testing::MatchesRegex("[^\n]*: at once\n"));
+}
+
+TEST_F(LogTest, WhatIsCollectedDoesNotGrowWithoutBound) {
+  log.collect([] {});
+  for (int i = 0; i < 100; ++i) log.info(std::string(1000, 'x'));
+  EXPECT_GT(text().size(), 60'000u);
 }
 
 TEST_F(LogTest, NoTextCanForgeALine) {
