@@ -1,6 +1,7 @@
 #include "core/log.h"
 
 #include <algorithm>
+#include <climits>
 #include <thread>
 #include <utility>
 
@@ -11,7 +12,13 @@
 namespace brevdue {
 
 namespace {
-constexpr std::size_t collected_max = 64u << 10;  // bytes
+// More in one call may be mixed with the lines of others if the target is a pipe.
+constexpr std::size_t written_at_once_max = PIPE_BUF;
+
+void put(int fd, std::string_view lines) {
+  const auto written = ::write(fd, lines.data(), lines.size());
+  static_cast<void>(written);
+}
 }  // namespace
 
 struct Log::Collection {
@@ -46,9 +53,7 @@ void Log::stop_collecting() {
 
 void Log::flush() const {
   if (!collection_ || collection_->lines.empty()) return;
-  const std::string lines = std::exchange(collection_->lines, {});
-  const auto written = ::write(fd_, lines.data(), lines.size());
-  static_cast<void>(written);
+  put(fd_, std::exchange(collection_->lines, {}));
 }
 
 static void make_printable(std::string& line, std::size_t from) {
@@ -69,14 +74,14 @@ void Log::write(std::string_view program, std::string_view level, std::string_vi
   make_printable(line, 0);
   line.push_back('\n');
   if (collection_ && collection_->thread == std::this_thread::get_id() && collection_->due) {
+    if (collection_->lines.size() + line.size() > written_at_once_max) flush();
     const bool first = collection_->lines.empty();
     collection_->lines += line;
-    if (!level.empty() || collection_->lines.size() >= collected_max) return flush();
+    if (!level.empty()) return flush();
     if (first) collection_->due();
     return;
   }
-  const auto written = ::write(fd_, line.data(), line.size());
-  static_cast<void>(written);
+  put(fd_, line);
 }
 
 }  // namespace brevdue
