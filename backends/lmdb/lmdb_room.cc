@@ -140,11 +140,11 @@ Result<void> LmdbEnvironment::grow_ahead() {
 
 // A write that failed is only met again by a transaction that needs the room.
 Result<void> LmdbEnvironment::take_growth() {
-  const ZeroWriter::Outcome outcome = zeros_.take();
-  if (!outcome.synced) return outcome.synced;
-  if (!outcome.written) return {};
-  written_ = outcome.part.to;
-  size_ = std::max(size_, written_);
+  const std::uint64_t target = zeros_.part()->to;
+  if (!zeros_.take()) return {};
+  size_ = std::max(size_, target);
+  if (auto done = zero_file_.sync(); !done) return done;
+  written_ = target;
   return {};
 }
 

@@ -68,7 +68,7 @@ bool ZeroWriter::finished() const {
   return outcome_.has_value();
 }
 
-ZeroWriter::Outcome ZeroWriter::take() {
+Result<void> ZeroWriter::take() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return outcome_.has_value(); });
   part_.reset();
@@ -82,8 +82,7 @@ void ZeroWriter::work() {
     if (stopping_) return;
     const FilePart part = *std::exchange(wanted_, std::nullopt);
     lock.unlock();
-    Outcome outcome{part, file_.write(part), {}};
-    if (outcome.written) outcome.synced = file_.sync();
+    Result<void> outcome = file_.write(part);
     lock.lock();
     outcome_ = std::move(outcome);
     changed_.notify_all();

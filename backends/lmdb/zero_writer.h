@@ -1,8 +1,9 @@
-// Writes zeros to a part of a file and syncs them, in a thread of its own, so that a commit does
-// not wait for the growth that later ones will need.
+// Writes zeros to a part of a file in a thread of its own, so that a commit does not wait for the
+// growth that later ones will need.
 //
 // One part at a time. The owner calls everything from one thread, and must keep all others from
-// writing to the part until take() has returned.
+// writing to the part until take() has returned. It is the owner who syncs: a sync that fails
+// beside a commit would be known too late for it.
 #pragma once
 
 #include <condition_variable>
@@ -49,13 +50,8 @@ class ZeroWriter {
   const std::optional<FilePart>& part() const { return part_; }
   bool finished() const;
 
-  struct Outcome {
-    FilePart part;
-    Result<void> written;
-    Result<void> synced;
-  };
-  // Waits until the part is written. Only while part() is set.
-  Outcome take();
+  // Waits until the part is written, or that has failed. Only while part() is set.
+  Result<void> take();
 
  private:
   void work();
@@ -65,7 +61,7 @@ class ZeroWriter {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::optional<FilePart> wanted_;
-  std::optional<Outcome> outcome_;
+  std::optional<Result<void>> outcome_;
   bool stopping_ = false;
   std::thread thread_;
 };
