@@ -7,9 +7,7 @@
 #include <fmt/format.h>
 
 #include "backends/iouring/block_write.h"
-#include "backends/iouring/log_findings.h"
-#include "backends/iouring/segment_reader.h"
-#include "backends/iouring/segment_scan.h"
+#include "backends/iouring/log_compaction.h"
 #include "mail/settlement.h"
 
 namespace brevdue::backends {
@@ -20,38 +18,11 @@ constexpr std::size_t slice_messages_max = 200'000;
 // Records written at once, so that mail is not held up behind them.
 constexpr std::size_t piece_bytes_max = 256 * 1024;
 
-class SettlementGatherer final : public SegmentVisitor {
- public:
-  SettlementGatherer(LogFindings& findings,
-                     const std::map<std::uint32_t, std::vector<std::uint32_t>>& living,
-                     std::map<RecordPlace, mail::QueueId>& ids, std::function<void()> meanwhile)
-      : findings_(findings), living_(living), ids_(ids), meanwhile_(std::move(meanwhile)) {}
-
-  void select(std::uint32_t seed) { seed_ = seed; }
-
-  Result<void> batch(const ScannedBatch& batch) override {
-    meanwhile_();
-    RecordReader records(batch.records(), seed_);
-    while (const auto record = records.next()) {
-      if (record->type != RecordType::settlement) continue;
-      const auto generation = living_.find(record->target.generation);
-      if (generation == living_.end()) continue;
-      if (!std::ranges::binary_search(generation->second, record->target.offset)) continue;
-      // What recovery could not use it reported; the rest counts here as it did there.
-      if (!batch.intact && !record->first_intact()) continue;
-      if (findings_.take(*record)) ids_.emplace(record->target, record->id);
-    }
-    return {};
-  }
-  Result<void> bad(const BadRange&) override { return {}; }
-
- private:
-  LogFindings& findings_;
-  const std::map<std::uint32_t, std::vector<std::uint32_t>>& living_;
-  std::map<RecordPlace, mail::QueueId>& ids_;
-  std::function<void()> meanwhile_;
-  std::uint32_t seed_ = 0;
-};
+// What was written is true and stays; it begins again when it can.
+bool is_passing(ErrorCode why) {
+  return why == ErrorCode::cancelled || why == ErrorCode::busy || why == ErrorCode::storage_full ||
+         why == ErrorCode::unavailable;
+}
 }  // namespace
 
 void Caretaker::run(const std::atomic<bool>& cancelled) {
@@ -62,17 +33,16 @@ void Caretaker::run(const std::atomic<bool>& cancelled) {
     for (const std::uint32_t generation : chores.free_generations) retire(generation);
     if (chores.look) look_at_free_space();
     if (chores.create) create(cancelled);
-    if (!chores.checkpoint) continue;
-    const auto done = checkpoint(cancelled);
-    if (done) continue;
-    const ErrorCode why = done.error().code;
-    // It begins again when it can; what it wrote is true and stays.
-    if (why == ErrorCode::cancelled || why == ErrorCode::busy || why == ErrorCode::storage_full ||
-        why == ErrorCode::unavailable) {
-      continue;
+    if (chores.checkpoint) {
+      const auto done = checkpoint(cancelled);
+      if (done || is_passing(done.error().code)) continue;
+      pool_.checkpoint_failed();
+      options_.notice(fmt::format("checkpoint of the log: {}", describe(done.error())));
+    } else if (chores.compaction) {
+      const auto done = compact(cancelled);
+      if (done || is_passing(done.error().code)) continue;
+      options_.notice(fmt::format("compaction of the log: {}", describe(done.error())));
     }
-    pool_.checkpoint_failed();
-    options_.notice(fmt::format("checkpoint of the log: {}", describe(done.error())));
   }
 }
 
@@ -123,6 +93,11 @@ void Caretaker::retire(std::uint32_t generation) {
   pool_.retired(generation, header.number);
 }
 
+void Caretaker::retire_free() {
+  const auto free = pool_.with_table([](SegmentTable& table) { return table.free(); });
+  for (const std::uint32_t generation : free) retire(generation);
+}
+
 void Caretaker::remove_blank(std::uint32_t number) {
   if (const auto gone = device_.remove(number); !gone)
     return options_.notice(describe(gone.error()));
@@ -163,7 +138,7 @@ Result<void> Caretaker::checkpoint(const std::atomic<bool>& cancelled) {
   });
   // Without an open segment nothing can be written.
   if (through_sequence == 0) return fail(ErrorCode::cancelled, "no open segment");
-  for (const Slice& slice : slices(closed)) {
+  for (const MessageOffsets& slice : slices(closed)) {
     auto written = write_states(closed, slice, through_sequence, cancelled);
     if (!written) return written;
   }
@@ -172,12 +147,26 @@ Result<void> Caretaker::checkpoint(const std::atomic<bool>& cancelled) {
   return {};
 }
 
-std::vector<Caretaker::Slice> Caretaker::slices(const std::vector<Segment>& closed) {
+Result<void> Caretaker::compact(const std::atomic<bool>& cancelled) {
+  const std::uint32_t newest_closed =
+      pool_.with_table([](SegmentTable& table) { return table.newest_closed(); });
+  LogCompaction compaction(
+      device_, pool_, writer_.batch_size_max(),
+      {.write = [&](std::vector<LogItem>& items) { return write_piece(items, cancelled); },
+       .meanwhile = [&] { make_spares(cancelled); },
+       .after_segment = [&] { retire_free(); }},
+      cancelled);
+  auto done = compaction.run();
+  pool_.compaction_ended(newest_closed, done ? compaction.moved() : 0);
+  return done;
+}
+
+std::vector<MessageOffsets> Caretaker::slices(const std::vector<Segment>& closed) {
   std::set<std::uint32_t> spoken_of;
   for (const Segment& segment : closed) {
     spoken_of.insert(segment.settlements_of.begin(), segment.settlements_of.end());
   }
-  std::vector<Slice> found;
+  std::vector<MessageOffsets> found;
   std::size_t messages = slice_messages_max;
   pool_.with_table([&](SegmentTable& table) {
     for (const std::uint32_t generation : spoken_of) {
@@ -188,43 +177,29 @@ std::vector<Caretaker::Slice> Caretaker::slices(const std::vector<Segment>& clos
         messages = 0;
       }
       messages += target->live.size();
-      found.back().living.emplace(generation, target->live.offsets());
+      found.back().emplace(generation, target->live.offsets());
     }
   });
   return found;
 }
 
-Result<void> Caretaker::write_states(const std::vector<Segment>& closed, const Slice& slice,
-                                     std::uint64_t through_sequence,
+Result<void> Caretaker::write_states(const std::vector<Segment>& closed,
+                                     const MessageOffsets& slice, std::uint64_t through_sequence,
                                      const std::atomic<bool>& cancelled) {
-  LogFindings findings;
-  std::map<RecordPlace, mail::QueueId> ids;
-  SettlementGatherer gatherer(findings, slice.living, ids, [&] { make_spares(cancelled); });
-  SegmentReader reader(device_);
+  StateGatherer states(device_, slice, [&] { make_spares(cancelled); });
   for (const Segment& segment : closed) {
-    const bool concerned = std::ranges::any_of(segment.settlements_of, [&](std::uint32_t target) {
-      return slice.living.contains(target);
-    });
-    if (!concerned) continue;
-    reader.select(segment.header.number, std::min(segment.file_size, segment.header.size));
-    gatherer.select(segment.header.seed());
-    auto walked = walk_segment(reader, segment.header, segment.end, cancelled, gatherer);
-    if (!walked) return walked;
-    if (reader.unreadable_blocks() > 0) {
-      return fail(ErrorCode::io_failure,
-                  fmt::format("segment {} cannot be read in full", segment.header.number));
-    }
+    if (auto read = states.read(segment, cancelled); !read) return read;
   }
   std::vector<LogItem> items;
-  items.reserve(ids.size());
-  for (const auto& [place, id] : ids) {
+  items.reserve(states.settled().size());
+  for (const auto& [place, id] : states.settled()) {
     LogItem item;
     item.record.type = RecordType::settlement;
     item.record.whole = true;
     item.record.id = id;
     item.record.target = place;
     item.record.order = {through_sequence, std::numeric_limits<std::uint32_t>::max()};
-    item.body = mail::encode(mail::as_settlement(findings.state_of(place)));
+    item.body = mail::encode(mail::as_settlement(states.state_of(place)));
     items.push_back(std::move(item));
   }
   return write_in_pieces(std::move(items), cancelled);

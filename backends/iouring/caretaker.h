@@ -1,5 +1,6 @@
-// Keeps blank segments ready and gives up those that nobody needs, in a thread of its own, so that
-// no commit waits for 64 MiB of zeros or for a look through the log.
+// Keeps blank segments ready, gives up those that nobody needs and empties those that hold little
+// (LogCompaction), in a thread of its own, so that no commit waits for 64 MiB of zeros or for a
+// look through the log.
 //
 // A checkpoint writes the meaning of the small records of all closed segments again: a survivor
 // list for each generation that tombstones speak of, and the whole delivery state of each living
@@ -9,7 +10,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,6 +17,7 @@
 #include "backends/iouring/log_device.h"
 #include "backends/iouring/log_writer.h"
 #include "backends/iouring/segment_pool.h"
+#include "backends/iouring/state_gatherer.h"
 
 namespace brevdue::backends {
 
@@ -37,18 +38,16 @@ class Caretaker {
   Result<void> create_segment(const std::atomic<bool>& cancelled);
 
  private:
-  // What one pass over the closed segments looks for: states of messages in these generations.
-  struct Slice {
-    std::map<std::uint32_t, std::vector<std::uint32_t>> living;  // generation, offsets
-  };
-
   void create(const std::atomic<bool>& cancelled);
   void retire(std::uint32_t generation);
+  void retire_free();
   void remove_blank(std::uint32_t number);
   void look_at_free_space();
   Result<void> checkpoint(const std::atomic<bool>& cancelled);
-  std::vector<Slice> slices(const std::vector<Segment>& closed);
-  Result<void> write_states(const std::vector<Segment>& closed, const Slice& slice,
+  Result<void> compact(const std::atomic<bool>& cancelled);
+  // What each pass over the closed segments looks for.
+  std::vector<MessageOffsets> slices(const std::vector<Segment>& closed);
+  Result<void> write_states(const std::vector<Segment>& closed, const MessageOffsets& slice,
                             std::uint64_t through_sequence, const std::atomic<bool>& cancelled);
   Result<void> write_in_pieces(std::vector<LogItem> items, const std::atomic<bool>& cancelled);
   Result<void> write_piece(std::vector<LogItem>& piece, const std::atomic<bool>& cancelled);

@@ -24,14 +24,16 @@ class LiveSet {
     return at != entries_.end() && *at == (offset << 1 | 1);
   }
 
-  void remove(std::uint32_t offset) {
+  // False if it did not live.
+  bool remove(std::uint32_t offset) {
     const auto at = std::ranges::lower_bound(entries_, offset, {}, offset_of);
-    if (at == entries_.end() || *at != (offset << 1 | 1)) return;
+    if (at == entries_.end() || *at != (offset << 1 | 1)) return false;
     *at &= ~1u;
     --live_;
-    if (live_ >= entries_.size() / 2) return;
+    if (live_ >= entries_.size() / 2) return true;
     std::erase_if(entries_, [](std::uint32_t entry) { return (entry & 1) == 0; });
     entries_.shrink_to_fit();
+    return true;
   }
 
   std::size_t size() const { return live_; }

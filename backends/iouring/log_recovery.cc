@@ -149,11 +149,15 @@ void LogRecovery::enter_in_table() {
     return findings_.is_dead({source_.header.generation, message.offset});
   });
   std::vector<std::uint32_t> offsets;
+  std::uint64_t bytes = 0;
   offsets.reserve(messages_.size());
-  for (const FoundMessage& message : messages_) offsets.push_back(message.offset);
+  for (const FoundMessage& message : messages_) {
+    offsets.push_back(message.offset);
+    bytes += message.size;
+  }
   pool_.with_table([&](SegmentTable& table) {
     Segment& segment = *table.find(source_.header.generation);
-    segment.live.add(offsets);
+    segment.add_live(offsets, bytes);
     segment.tombstones_of.insert(tombstones_of_.begin(), tombstones_of_.end());
     segment.settlements_of.insert(settlements_of_.begin(), settlements_of_.end());
     // The newest was ended by start(), or is by now by the writer.

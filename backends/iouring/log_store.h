@@ -16,12 +16,14 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "backends/iouring/caretaker.h"
 #include "backends/iouring/log_device.h"
+#include "backends/iouring/log_location.h"
 #include "backends/iouring/log_recovery.h"
 #include "backends/iouring/log_writer.h"
 #include "backends/iouring/segment_pool.h"
@@ -64,6 +66,10 @@ class LogStore final : public queue::Store {
   void enter(const SegmentFile& file, const HeaderArea& area);
   Result<void> find_end();
   Result<void> begin_writing();
+  // The segment in which the message lies, if it lives; `at` becomes where it lies now.
+  std::optional<SegmentHeader> locate(LogLocation& at);
+  Result<SharedBytes> read_content(mail::QueueId id, const LogLocation& at,
+                                   const SegmentHeader& segment);
 
   LogStoreOptions options_;
   std::unique_ptr<LogDevice> device_;

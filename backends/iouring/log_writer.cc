@@ -178,9 +178,11 @@ std::vector<LogItem> LogWriter::items_of(queue::Batch& batch, queue::BatchResult
       } else {
         continue;
       }
-      results[i] = *location;
-      item.record.target = LogLocation::of(*location).place;
-      if (!table.is_live(item.record.target)) continue;
+      const LogLocation at = table.now(LogLocation::of(*location));
+      results[i] = at.opaque();
+      item.record.target = at.place;
+      item.target_size = at.size;
+      if (!table.is_live(at.place)) continue;
       item.record.order.index = static_cast<std::uint32_t>(i);
       items.push_back(std::move(item));
       items.back().record.first = items.back().body;
@@ -218,6 +220,11 @@ void LogWriter::carry_out(Upkeep& upkeep) {
     upkeep.result = fail(ErrorCode::unavailable, "the log failed earlier");
     return;
   }
+  const bool moves = upkeep.items.front().moves.has_value();
+  moves ? write_moves(upkeep) : write_checkpoint_records(upkeep);
+}
+
+void LogWriter::write_checkpoint_records(Upkeep& upkeep) {
   pool_.with_table([&](SegmentTable& table) {
     for (LogItem& item : upkeep.items) {
       if (item.record.type != RecordType::survivors) continue;
@@ -231,13 +238,30 @@ void LogWriter::carry_out(Upkeep& upkeep) {
   if (has_segment_) pool_.note_upkeep(segment_.generation);
 }
 
+// All in one batch: a cut keeps the message where it was or where it goes, never neither nor both.
+void LogWriter::write_moves(Upkeep& upkeep) {
+  pool_.with_table([&](SegmentTable& table) {
+    std::erase_if(upkeep.items, [&](const LogItem& item) {
+      return !table.is_live(*item.moves) || table.settled_since_watch(*item.moves);
+    });
+  });
+  for (LogItem& item : upkeep.items) {
+    if (item.record.type != RecordType::message) item.record.first = item.body;
+  }
+  BREVDUE_ASSERT(bytes_of(upkeep.items) <= batch_size_max());
+  upkeep.result = write(upkeep.items, Purpose::upkeep);
+}
+
+std::uint32_t LogWriter::batch_size_max() const {
+  const SegmentHeader fresh{.size = segment_size_};
+  return std::min(fresh.capacity(), static_cast<std::uint32_t>(builder_.arena().size()));
+}
+
 Result<void> LogWriter::write(std::span<LogItem> items, Purpose purpose) {
   while (!items.empty()) {
     std::uint64_t size = batch_header_size;
     std::size_t count = 0;
-    const SegmentHeader fresh{.size = segment_size_};
-    const std::uint64_t size_max =
-        std::min<std::uint64_t>(fresh.capacity(), builder_.arena().size());
+    const std::uint64_t size_max = batch_size_max();
     while (count < items.size()) {
       const std::uint64_t more = items[count].record.size();
       if (count > 0 && size + more > size_max) break;
@@ -256,18 +280,22 @@ Result<void> LogWriter::write(std::span<LogItem> items, Purpose purpose) {
 
 Result<void> LogWriter::write_one_batch(std::span<LogItem> items, std::uint32_t size) {
   builder_.begin(segment_, offset_, size);
+  RecordPlace message;
   for (LogItem& item : items) {
     LogRecord& record = item.record;
     if (record.type != RecordType::message) record.first = item.body;
-    if (record.type == RecordType::settlement && !record.whole) {
-      record.order.sequence = sequence_ + 1;
+    if (record.type == RecordType::settlement) {
+      if (item.moves) record.target = message;
+      if (item.moves || !record.whole) record.order.sequence = sequence_ + 1;
     }
     const std::uint32_t offset = builder_.add(record);
+    if (record.type == RecordType::message) message = {segment_.generation, offset};
     item.at = LogLocation{
         segment_.number, {segment_.generation, offset}, static_cast<std::uint32_t>(record.size())};
   }
   const auto bytes =
       builder_.finish({.run = run_, .sequence = sequence_ + 1, .durable_through = sequence_});
+  BREVDUE_ASSERT(bytes.size() == round_up_to_block(size));
   if (auto done = device_.write_batch(segment_.number, offset_, bytes); !done) {
     for (LogItem& item : items) item.at.reset();
     return fail_for_good(std::move(done.error()));
@@ -282,15 +310,21 @@ void LogWriter::enter_in_table(std::span<const LogItem> items) {
   bool emptied = false;
   pool_.with_table([&](SegmentTable& table) {
     std::vector<std::uint32_t> messages;
+    std::uint64_t bytes = 0;
     for (const LogItem& item : items) {
       const RecordPlace target = item.record.target;
       switch (item.record.type) {
         case RecordType::message:
           messages.push_back(item.at->place.offset);
+          bytes += item.record.size();
           break;
         case RecordType::tombstone:
           table.note_tombstone(segment_.generation, target.generation);
-          table.discard(target);
+          if (item.moves) {
+            table.moved(target, {segment_.generation, messages.back()}, item.target_size);
+          } else {
+            table.discard(target, item.target_size);
+          }
           if (const Segment* segment = table.find(target.generation)) {
             emptied = emptied || (segment->closed && segment->live.size() == 0);
           }
@@ -299,11 +333,11 @@ void LogWriter::enter_in_table(std::span<const LogItem> items) {
           table.note_tombstone(segment_.generation, target.generation);
           break;
         case RecordType::settlement:
-          table.note_settlement(segment_.generation, target.generation);
+          table.note_settlement(segment_.generation, target);
           break;
       }
     }
-    if (!messages.empty()) table.find(segment_.generation)->live.add(messages);
+    if (!messages.empty()) table.find(segment_.generation)->add_live(messages, bytes);
   });
   if (emptied) pool_.nudge();
 }

@@ -28,10 +28,17 @@
 namespace brevdue::backends {
 
 // One record on its way into the log.
+//
+// A message is moved by two or three items that follow one another and carry the place it leaves in
+// `moves`: the message again, its whole settlement if it has one, whose target is filled in by the
+// writer, and the tombstone of what is left.
 struct LogItem {
   LogRecord record{};
-  std::string body{};               // what record.first views, if the item owns it
-  std::size_t index = 0;            // of the mutation in its batch
+  std::string body{};             // what record.first views, of all but messages
+  SharedBytes message{};          // what the record of a message that is moved views
+  std::size_t index = 0;          // of the mutation in its batch
+  std::uint32_t target_size = 0;  // of the record that a tombstone is about
+  std::optional<RecordPlace> moves{};
   std::optional<LogLocation> at{};  // set when it is durable
 };
 
@@ -56,9 +63,12 @@ class LogWriter {
   void wait_until_ready();
 
   void submit(queue::Batch batch, queue::BatchDone done);
-  // Writes these records and waits. Survivor lists are filled in here. busy, with some of them
+  // Writes these records and waits. Survivor lists are filled in here; messages that were settled
+  // (SegmentTable::watch) or discarded meanwhile are taken out, not moved. busy, with some of them
   // written perhaps, while a segment must be made first: for the thread that makes them.
   Result<void> do_upkeep(std::vector<LogItem>& items);
+  // Records that are moved together must fit in this.
+  std::uint32_t batch_size_max() const;
 
   // Left in the current segment; any thread.
   std::uint32_t remaining() const { return remaining_.load(std::memory_order_relaxed); }
@@ -75,6 +85,8 @@ class LogWriter {
   std::vector<LogItem> items_of(queue::Batch& batch, queue::BatchResults& results);
   void refuse_what_does_not_fit(std::vector<LogItem>& items, queue::BatchResults& results);
   void carry_out(Upkeep& upkeep);
+  void write_checkpoint_records(Upkeep& upkeep);
+  void write_moves(Upkeep& upkeep);
   Result<void> write(std::span<LogItem> items, Purpose purpose);
   Result<void> write_one_batch(std::span<LogItem> items, std::uint32_t size);
   void enter_in_table(std::span<const LogItem> items);

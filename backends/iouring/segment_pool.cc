@@ -101,6 +101,10 @@ void SegmentPool::set_free_space(std::uint64_t bytes) {
   writer_.notify_all();
 }
 
+bool SegmentPool::tight() const {
+  return creatable_ == 0 && spares_.size() <= limits_.spares_wanted;
+}
+
 // The records of a checkpoint must lie in closed segments before the next one may begin: only
 // there does it look.
 bool SegmentPool::checkpoint_due() const {
@@ -109,8 +113,17 @@ bool SegmentPool::checkpoint_due() const {
   }
   const std::size_t pinned = table_.pinned();
   if (pinned == 0) return false;
-  const bool tight = creatable_ == 0 && spares_.size() <= limits_.spares_wanted;
-  return tight || pinned >= std::max(pinned_min, table_.occupied() / 2);
+  return tight() || pinned >= std::max(pinned_min, table_.occupied() / 2);
+}
+
+bool SegmentPool::compaction_due() const {
+  return !spares_.empty() && table_.newest_closed() > compacted_at_ &&
+         !table_.sparse(tight()).empty();
+}
+
+std::vector<std::uint32_t> SegmentPool::sparse() const {
+  const std::lock_guard lock(mutex_);
+  return table_.sparse(tight());
 }
 
 SegmentPool::Chores SegmentPool::chores() {
@@ -125,7 +138,9 @@ SegmentPool::Chores SegmentPool::chores() {
   }
   found.unwanted = std::exchange(unwanted_, {});
   found.create = found.free_generations.empty() && wants_spare();
-  found.checkpoint = found.free_generations.empty() && !found.create && checkpoint_due();
+  if (!found.free_generations.empty() || found.create) return found;
+  found.checkpoint = checkpoint_due();
+  found.compaction = !found.checkpoint && compaction_due();
   return found;
 }
 
@@ -133,8 +148,8 @@ SegmentPool::Chores SegmentPool::wait_for_chores() {
   std::unique_lock lock(mutex_);
   while (true) {
     Chores found = chores();
-    if (found.stop || found.create || found.checkpoint || !found.free_generations.empty() ||
-        !found.unwanted.empty()) {
+    if (found.stop || found.create || found.checkpoint || found.compaction ||
+        !found.free_generations.empty() || !found.unwanted.empty()) {
       return found;
     }
     const bool tight = creation_failed_ || creatable_ == 0 || below_reserve_;
@@ -182,6 +197,11 @@ void SegmentPool::checkpoint_done(std::uint32_t through) {
 void SegmentPool::checkpoint_failed() {
   const std::lock_guard lock(mutex_);
   checkpoint_failed_ = true;
+}
+
+void SegmentPool::compaction_ended(std::uint32_t newest_closed, std::size_t moved) {
+  const std::lock_guard lock(mutex_);
+  if (moved == 0) compacted_at_ = newest_closed;
 }
 
 void SegmentPool::note_upkeep(std::uint32_t generation) {

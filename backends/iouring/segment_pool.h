@@ -38,6 +38,7 @@ class SegmentPool {
     bool look = false;                    // how much space the file system has
     bool create = false;
     bool checkpoint = false;
+    bool compaction = false;
   };
 
   explicit SegmentPool(Limits limits) : limits_(limits) {}
@@ -77,6 +78,11 @@ class SegmentPool {
   void retired(std::uint32_t generation, std::optional<std::uint32_t> blank_number);
   void checkpoint_done(std::uint32_t through);
   void checkpoint_failed();
+  // Generations to be emptied by moving what lives in them.
+  std::vector<std::uint32_t> sparse() const;
+  // One that began when `newest_closed` was the newest closed generation has ended. When it moved
+  // nothing, the next one waits for a younger one.
+  void compaction_ended(std::uint32_t newest_closed, std::size_t moved);
   // Upkeep records went into this generation.
   void note_upkeep(std::uint32_t generation);
   // Something changed that may give the caretaker work.
@@ -91,7 +97,9 @@ class SegmentPool {
   std::uint64_t left() const;
   bool coming() const;  // the caretaker is about to add one
   bool wants_spare() const;
+  bool tight() const;
   bool checkpoint_due() const;
+  bool compaction_due() const;
   Chores chores();
 
   const Limits limits_;
@@ -107,6 +115,7 @@ class SegmentPool {
   bool creation_failed_ = false;
   bool checkpoint_failed_ = false;
   std::uint32_t last_upkeep_ = 0;
+  std::uint32_t compacted_at_ = 0;
   bool failed_ = false;
   bool stop_ = false;
 };

@@ -1,6 +1,7 @@
-// What the store knows of its segments: which messages in each still live, and which other segments
-// the tombstones, settlements and survivor lists in it speak about. From that follows which may be
-// used again. Pure bookkeeping: no I/O, no lock.
+// What the store knows of its segments: which messages in each still live, which other segments the
+// tombstones, settlements and survivor lists in it speak about, and where messages went that were
+// moved. From that follows which segments may be used again, and which are worth emptying. Pure
+// bookkeeping: no I/O, no lock.
 //
 // A segment is free when it is closed, none of its messages live, and every generation that its
 // records speak about is gone from the disk. A checkpoint (FORMAT.md, "Reuse") writes those
@@ -16,7 +17,9 @@
 
 #include "backends/iouring/live_set.h"
 #include "backends/iouring/log_format.h"
+#include "backends/iouring/log_location.h"
 #include "backends/iouring/log_record.h"
+#include "backends/iouring/relocations.h"
 
 namespace brevdue::backends {
 
@@ -25,10 +28,16 @@ struct Segment {
   std::uint32_t file_size = 0;  // less than header.size if it was cut
   std::uint32_t end = 0;        // where the log found at start() ends in it
   LiveSet live{};
+  std::uint64_t live_bytes = 0;              // of the records of its living messages
   std::set<std::uint32_t> tombstones_of{};   // generations; survivor lists count here too
   std::set<std::uint32_t> settlements_of{};  // generations
   bool closed = true;                        // nothing will be written into it any more
   bool kept = false;                         // part of it could not be read: never used again
+
+  void add_live(const std::vector<std::uint32_t>& offsets, std::uint64_t bytes) {
+    live.add(offsets);
+    live_bytes += bytes;
+  }
 };
 
 class SegmentTable {
@@ -40,10 +49,20 @@ class SegmentTable {
   const std::map<Generation, Segment>& segments() const { return segments_; }
 
   bool is_live(RecordPlace place) const;
-  void discard(RecordPlace place);
+  // Where the message lies now that once lay at `location`.
+  LogLocation now(LogLocation location) const;
+  // The message of which this is the record, of `size` bytes, is gone.
+  void discard(RecordPlace place, std::uint32_t size);
+  // It was written again, at `to`, and is gone from `from`.
+  void moved(RecordPlace from, RecordPlace to, std::uint32_t size);
   // A record in `holder` speaks about `target`.
   void note_tombstone(Generation holder, Generation target);
-  void note_settlement(Generation holder, Generation target);
+  void note_settlement(Generation holder, RecordPlace target);
+
+  // From now on remembers which messages of these generations are settled; one watch at a time.
+  void watch(const std::vector<Generation>& generations);
+  bool settled_since_watch(RecordPlace place) const { return settled_.contains(place); }
+  void end_watch();
 
   void set_scanned() { scanned_ = true; }
   bool scanned() const { return scanned_; }
@@ -60,6 +79,11 @@ class SegmentTable {
   // Closed segments with living messages.
   std::size_t occupied() const;
   Generation newest_closed() const;
+  // Closed segments whose living messages should be written together elsewhere, the emptiest first:
+  // so many that what is dead takes no more room than half of what lives, and none before it takes
+  // more than all of it, a few segments aside. While room is `tight` next to nothing is left.
+  std::vector<Generation> sparse(bool tight) const;
+
   // A checkpoint that covers all records in closed segments up to `through` is durable.
   void forget_records(Generation through);
 
@@ -67,8 +91,13 @@ class SegmentTable {
   // Whether the segment is free once those for which `gone` says so are gone.
   template <class Gone>
   bool is_free(const Segment& segment, Gone gone) const;
+  template <class Gone>
+  bool speaks_of_nothing(const Segment& segment, Gone gone) const;
 
   std::map<Generation, Segment> segments_;
+  Relocations relocations_;
+  std::set<Generation> watched_;
+  std::set<RecordPlace> settled_;
   bool scanned_ = false;
 };
 

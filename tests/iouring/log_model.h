@@ -46,6 +46,9 @@ class LogModel {
   std::string check(queue::Store& store, const Recovered& recovered);
   // One random batch; false when the store failed for good.
   bool step(queue::Store& store);
+  // Reads a message by the location it was known by first, which a store must honour for as long
+  // as the message lives. The complaint, or empty.
+  std::string read_one(queue::Store& store);
   // Discards everything; false as above.
   bool discard_all(queue::Store& store);
 

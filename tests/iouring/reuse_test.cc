@@ -1,3 +1,4 @@
+#include <chrono>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -42,12 +43,21 @@ TEST(LogReuse, DeferredMessagesDoNotPinTheRest) {
     backends::LogStore store(small_log(), disk.device());
     open_and_check(store, model);
     EXPECT_EQ(model.refused(), 0u);
-    // Some 60 messages live at the end, in 25 segments or so; half as many may be pinned until a
-    // checkpoint, and a few are blank. Without reuse it would be hundreds.
+    // Without reuse it would be hundreds.
     EXPECT_LT(most, 80u) << "seed " << seed;
-    std::printf("seed %llu: %zu live, at most %zu segments for %.0f segments' worth of mail\n",
-                static_cast<unsigned long long>(seed), model.live(), most,
-                static_cast<double>(disk.changes()) * 9000 / segment_size);
+    // Some 60 messages live, three segments' worth. As much and four segments more may be dead
+    // between them, four pinned until a checkpoint, and five blank or open. On a machine under load
+    // the caretaker is behind and needs a moment.
+    for (int i = 0; i < 3000 && disk.segment_count() > 16; ++i) {
+      ASSERT_TRUE(model.step(store));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_LE(disk.segment_count(), 16u) << "seed " << seed;
+    std::printf(
+        "seed %llu: %zu live, at most %zu segments, %zu at the end, for %.0f segments' worth of "
+        "mail\n",
+        static_cast<unsigned long long>(seed), model.live(), most, disk.segment_count(),
+        static_cast<double>(disk.changes()) * 9000 / segment_size);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "backends/iouring/segment_table.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 namespace brevdue::tests {
@@ -41,27 +43,27 @@ TEST(SegmentTable, NothingIsFreeBeforeTheScan) {
 TEST(SegmentTable, OpenKeptAndLivingSegmentsAreNotFree) {
   SegmentTable table;
   table.set_scanned();
-  add(table, 1).live.add({9000});
+  add(table, 1).add_live({9000}, 100);
   add(table, 2).kept = true;
   add(table, 3, false);
   EXPECT_TRUE(table.free().empty());
-  table.discard({1, 9000});
+  table.discard({1, 9000}, 100);
   EXPECT_EQ(table.free(), std::vector<std::uint32_t>{1});
 }
 
 TEST(SegmentTable, ATombstonePinsUntilItsTargetIsGone) {
   SegmentTable table;
   table.set_scanned();
-  add(table, 1).live.add({9000});
+  add(table, 1).add_live({9000}, 100);
   add(table, 2);
   add(table, 3);
   table.note_tombstone(2, 1);
-  table.note_settlement(3, 2);
+  table.note_settlement(3, {2, 9000});
   table.note_tombstone(3, 3);  // of itself: goes with it
   EXPECT_TRUE(table.free().empty());
   EXPECT_EQ(table.pinned(), 2u);
   EXPECT_EQ(table.occupied(), 1u);
-  table.discard({1, 9000});
+  table.discard({1, 9000}, 100);
   EXPECT_EQ(table.free(), std::vector<std::uint32_t>{1});
   EXPECT_EQ(table.reclaimable(), 3u);  // one after the other
   EXPECT_EQ(table.pinned(), 0u);
@@ -74,7 +76,7 @@ TEST(SegmentTable, ATombstonePinsUntilItsTargetIsGone) {
 TEST(SegmentTable, ACheckpointBreaksTheChain) {
   SegmentTable table;
   table.set_scanned();
-  add(table, 1).live.add({9000});
+  add(table, 1).add_live({9000}, 100);
   for (std::uint32_t generation = 2; generation <= 8; ++generation) {
     add(table, generation);
     table.note_tombstone(generation, generation - 1);
@@ -87,6 +89,79 @@ TEST(SegmentTable, ACheckpointBreaksTheChain) {
   EXPECT_EQ(table.free(), (std::vector<std::uint32_t>{2, 3, 4, 5, 6, 7, 8}));
   // What the open segment says is not covered.
   EXPECT_TRUE(table.find(9)->tombstones_of.contains(8));
+}
+
+TEST(Relocations, EachNameLeadsToWhereTheMessageIs) {
+  Relocations relocations;
+  relocations.moved({1, 100}, {5, 700});
+  relocations.moved({1, 50}, {5, 900});
+  relocations.moved({5, 700}, {9, 20});
+  EXPECT_EQ(relocations.now({1, 100}), (RecordPlace{9, 20}));
+  EXPECT_EQ(relocations.now({5, 700}), (RecordPlace{9, 20}));
+  EXPECT_EQ(relocations.now({1, 50}), (RecordPlace{5, 900}));
+  EXPECT_EQ(relocations.now({2, 50}), (RecordPlace{2, 50}));
+  relocations.forget({9, 20});
+  EXPECT_EQ(relocations.now({1, 100}), (RecordPlace{1, 100}));
+  EXPECT_EQ(relocations.now({1, 50}), (RecordPlace{5, 900}));
+  relocations.forget({5, 900});
+  EXPECT_TRUE(relocations.empty());
+}
+
+TEST(SegmentTable, WhatIsMovedKeepsItsNames) {
+  SegmentTable table;
+  table.set_scanned();
+  add(table, 1).add_live({9000}, 100);
+  add(table, 2, false).add_live({20'000}, 100);
+  table.moved({1, 9000}, {2, 20'000}, 100);
+  EXPECT_EQ(table.free(), std::vector<std::uint32_t>{1});
+  table.remove(1);
+  const LogLocation now = table.now({.segment = 1, .place = {1, 9000}, .size = 100});
+  EXPECT_EQ(now.segment, 2u);
+  EXPECT_EQ(now.place, (RecordPlace{2, 20'000}));
+  EXPECT_TRUE(table.is_live(now.place));
+  table.discard(now.place, 100);
+  EXPECT_EQ(table.now({.segment = 1, .place = {1, 9000}, .size = 100}).place.generation, 1u);
+}
+
+TEST(SegmentTable, AWatchSeesWhatIsSettled) {
+  SegmentTable table;
+  add(table, 1);
+  add(table, 2);
+  add(table, 3, false);
+  table.note_settlement(3, {1, 9000});
+  table.watch({1});
+  EXPECT_FALSE(table.settled_since_watch({1, 9000}));
+  table.note_settlement(3, {1, 9000});
+  table.note_settlement(3, {2, 9000});
+  EXPECT_TRUE(table.settled_since_watch({1, 9000}));
+  EXPECT_FALSE(table.settled_since_watch({2, 9000}));
+  table.end_watch();
+  EXPECT_FALSE(table.settled_since_watch({1, 9000}));
+}
+
+TEST(SegmentTable, TheEmptiestAreMovedFirstAndOnlyWhenItIsWorthIt) {
+  SegmentTable table;
+  const std::uint64_t capacity = SegmentHeader{.size = 1u << 20}.capacity();
+  for (std::uint32_t generation = 1; generation <= 4; ++generation) {
+    add(table, generation).add_live({9000}, 100);
+  }
+  add(table, 5).add_live({9000}, capacity - 1000);
+  add(table, 6, false).add_live({9000}, 100);
+  EXPECT_TRUE(table.sparse(false).empty());  // before the scan
+  table.set_scanned();
+  EXPECT_TRUE(table.sparse(false).empty());  // four dead segments beside one full one
+  for (std::uint32_t generation = 7; generation <= 9; ++generation) {
+    add(table, generation).add_live({9000}, 100 * (10 - generation));
+  }
+  const auto worth_it = table.sparse(false);
+  ASSERT_GE(worth_it.size(), 4u);
+  EXPECT_EQ(std::ranges::count(worth_it, 5u), 0);
+  EXPECT_EQ(std::ranges::count(worth_it, 6u), 0);
+  // Where room is tight, what would stay pinned by its records is left alone.
+  table.note_tombstone(1, 5);
+  const auto tight = table.sparse(true);
+  EXPECT_EQ(std::ranges::count(tight, 1u), 0);
+  EXPECT_GT(tight.size(), worth_it.size());
 }
 
 }  // namespace brevdue::tests
