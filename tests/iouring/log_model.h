@@ -54,6 +54,8 @@ class LogModel {
 
   std::size_t live() const { return messages_.size(); }
   unsigned refused() const { return refused_; }
+  // Messages given to the store so far.
+  std::uint64_t enqueued() const { return last_id_ - first_id; }
   std::uint64_t random() { return random_(); }
 
  private:
@@ -76,7 +78,8 @@ class LogModel {
   std::mt19937_64 random_;
   Shape shape_;
   std::map<mail::QueueId, Message> messages_;
-  std::uint64_t last_id_ = 1'000'000;
+  static constexpr std::uint64_t first_id = 1'000'000;
+  std::uint64_t last_id_ = first_id;
   unsigned refused_ = 0;
 };
 
