@@ -2,9 +2,8 @@
 // message are found.
 //
 // An entry is one job: a slice of the recipients of one message for one destination. The entries of
-// a message form a chain; the id finds its first one through an open hash in 256 parts, so that
-// growing stalls nobody (each part is rebuilt by itself). With 4 bytes in a heap and 8 in the hash
-// an entry costs about 60 bytes. Indices are reused; whoever keeps one owns the entry's state.
+// a message form a chain; the id finds its first one. Indices are reused; whoever keeps one owns
+// the entry's state.
 #pragma once
 
 #include <array>
@@ -13,11 +12,12 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "core/key_index.h"
 #include "mail/queue_id.h"
 
 namespace brevdue::scheduler {
 
-inline constexpr std::uint32_t no_index = UINT32_MAX;
+inline constexpr std::uint32_t no_index = KeyIndex::none;
 
 enum class EntryState : std::uint8_t {
   free,
@@ -52,8 +52,6 @@ static_assert(sizeof(Entry) == 48);
 
 class EntryTable {
  public:
-  EntryTable();
-
   Entry& operator[](std::uint32_t index) {
     return (*blocks_[index / block_size])[index % block_size];
   }
@@ -70,23 +68,15 @@ class EntryTable {
 
  private:
   static constexpr std::size_t block_size = 4096;
-  static constexpr std::size_t part_count = 256;
   using Block = std::array<Entry, block_size>;
 
-  // Linear probing over chain heads; at most three quarters full.
-  struct Part {
-    std::vector<std::uint32_t> slots;
-    std::uint32_t used = 0;
-  };
-
   static std::uint64_t hash(mail::QueueId message);
-  // The slot that holds the message's head, or the free one where it belongs.
-  std::size_t slot_of(const Part& part, mail::QueueId message) const;
-  void grow(Part& part);
-  void erase(Part& part, std::size_t slot);
+  auto hash_of() const {
+    return [this](std::uint32_t index) { return hash((*this)[index].message); };
+  }
 
   std::vector<std::unique_ptr<Block>> blocks_;
-  std::array<Part, part_count> parts_;
+  KeyIndex heads_;                 // of the chains
   std::uint32_t free_ = no_index;  // chained through next_of_message
   std::uint32_t unused_ = 0;       // never handed out yet, from here up
   std::size_t size_ = 0;
