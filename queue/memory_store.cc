@@ -58,13 +58,28 @@ Result<Location> MemoryStore::apply(const Discard& discard) {
   return discard.location;
 }
 
-Result<SharedBytes> MemoryStore::open(mail::QueueId id, const Location& location) {
-  const std::lock_guard lock(disk_.mutex);
+// Under the disk's lock.
+Result<const MemoryDisk::Message*> MemoryStore::find(mail::QueueId id,
+                                                     const Location& location) const {
   const auto at = disk_.messages.find(id);
   if (at == disk_.messages.end() || location != location_of(id)) {
     return fail(ErrorCode::not_found, "memory store: " + id.text());
   }
-  return at->second.content;
+  return &at->second;
+}
+
+Result<SharedBytes> MemoryStore::open(mail::QueueId id, const Location& location) {
+  const std::lock_guard lock(disk_.mutex);
+  auto message = find(id, location);
+  if (!message) return propagate(std::move(message.error()));
+  return (*message)->content;
+}
+
+Result<StoredMessage> MemoryStore::look_up(mail::QueueId id, const Location& location) {
+  const std::lock_guard lock(disk_.mutex);
+  auto message = find(id, location);
+  if (!message) return propagate(std::move(message.error()));
+  return StoredMessage{(*message)->envelope, (*message)->state};
 }
 
 std::uint64_t MemoryStore::room() const {

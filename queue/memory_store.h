@@ -31,9 +31,11 @@ class MemoryStore final : public Store {
   void submit(Batch batch, BatchDone done) override;
   unsigned depth() const override { return 1; }
   Result<SharedBytes> open(mail::QueueId id, const Location& location) override;
+  Result<StoredMessage> look_up(mail::QueueId id, const Location& location) override;
   std::uint64_t room() const override;
 
  private:
+  Result<const MemoryDisk::Message*> find(mail::QueueId id, const Location& location) const;
   Result<Location> apply(const Enqueue& enqueue);
   Result<Location> apply(const Settle& settle);
   Result<Location> apply(const Discard& discard);

@@ -1,14 +1,16 @@
-// Store: what a backend implements. Three verbs (recover, submit, open) and no index of its own.
+// Store: what a backend implements. Four verbs (recover, submit, open, look_up) and no index of its
+// own.
 //
-// Life: construct, start() once, then submit() and recover() side by side, open() at any time after
-// start(). start() may take a lock, read what it must to write safely, and create what is missing;
-// it never waits for a scan, so that intake begins at once. recover() then reports what was
-// committed when start() returned.
+// Life: construct, start() once, then submit() and recover() side by side, open() and look_up() at
+// any time after start(). start() may take a lock, read what it must to write safely, and create
+// what is missing; it never waits for a scan, so that intake begins at once. recover() then reports
+// what was committed when start() returned.
 //
 // Threads: start, submit and the destructor are called by the owner's one thread; recover by one
-// thread of its own; open by one reader thread; done callbacks come from a thread of the store. The
-// destructor ends recover early (its thread returns `cancelled`; the owner waits until the sink was
-// called or recover has returned), finishes the batches in flight and calls their done.
+// thread of its own; open and look_up by one reader thread; done callbacks come from a thread of
+// the store. The destructor ends recover early (its thread returns `cancelled`; the owner waits
+// until the sink was called or recover has returned), finishes the batches in flight and calls
+// their done.
 //
 // Durability: a result is reported only when the mutation would survive a power cut at that
 // instant. What a batch adds is durable no later than what it removes: a crash may keep both, never
@@ -80,6 +82,12 @@ struct RecoveredMessage {
   mail::DeliveryState state;
 };
 
+// What a store knows of a message beside its content.
+struct StoredMessage {
+  SharedBytes envelope;
+  mail::DeliveryState state;
+};
+
 // Something damaged that was set aside, never deleted.
 struct Quarantined {
   std::string where;  // file and offset, or file in the quarantine directory
@@ -118,6 +126,12 @@ class Store {
   // The content of a message, checked against its checksum (corrupt if it does not match or if `id`
   // is not what lies there). The caller owns the bytes.
   virtual Result<SharedBytes> open(mail::QueueId id, const Location& location) = 0;
+
+  // Envelope and delivery state of a queued message; its content is not read. The envelope is
+  // checked against its checksum, not decoded. In the state are all settlements that were durable
+  // when this was called; later ones may be. A damaged one is left out, as recovery leaves it out:
+  // the attempt is repeated. Errors as of open().
+  virtual Result<StoredMessage> look_up(mail::QueueId id, const Location& location) = 0;
 
   // Bytes of new content that still fit, the reserve taken off. An estimate; any thread.
   virtual std::uint64_t room() const = 0;

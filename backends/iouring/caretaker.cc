@@ -122,10 +122,7 @@ Result<void> Caretaker::checkpoint(const std::atomic<bool>& cancelled) {
         through_sequence = segment.header.first_sequence - 1;
         break;
       }
-      closed.push_back({.header = segment.header,
-                        .file_size = segment.file_size,
-                        .end = segment.end,
-                        .settlements_of = segment.settlements_of});
+      closed.push_back(segment.outline());
       spoken_of.insert(segment.tombstones_of.begin(), segment.tombstones_of.end());
     }
     for (const std::uint32_t generation : spoken_of) {

@@ -12,13 +12,6 @@ namespace {
 constexpr std::size_t messages_max = 200'000;
 // Records written at once, so that mail is not held up behind them.
 constexpr std::uint64_t piece_bytes_max = 256 * 1024;
-
-Segment outline(const Segment& segment) {
-  return {.header = segment.header,
-          .file_size = segment.file_size,
-          .end = segment.closed ? segment.end : segment.header.footer_offset(),
-          .settlements_of = segment.settlements_of};
-}
 }  // namespace
 
 // Hands on what lives in one segment.
@@ -89,11 +82,11 @@ void LogCompaction::choose() {
       messages += segment->live.size();
       if (messages > messages_max && !chosen.empty()) break;
       living_.emplace(generation, segment->live.offsets());
-      emptied_.push_back(outline(*segment));
+      emptied_.push_back(segment->outline());
       chosen.push_back(generation);
     }
     for (const auto& [generation, segment] : table.segments()) {
-      if (!segment.settlements_of.empty()) speaking_.push_back(outline(segment));
+      if (!segment.settlements_of.empty()) speaking_.push_back(segment.outline());
     }
     table.watch(chosen);
   });

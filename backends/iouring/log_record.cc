@@ -73,33 +73,40 @@ void encode(const LogRecord& record, std::uint32_t seed, char* to) {
   if (!record.second.empty()) std::memcpy(to, record.second.data(), record.second.size());
 }
 
-std::optional<LogRecord> decode_record(std::string_view bytes, std::uint32_t seed) {
+std::optional<RecordHead> decode_record_head(std::string_view bytes, std::uint32_t seed) {
   RawRecord raw;
   if (bytes.size() < sizeof raw) return std::nullopt;
   std::memcpy(&raw, bytes.data(), sizeof raw);
   if (raw.header_crc != crc32c(&raw, sizeof raw - sizeof raw.header_crc, seed)) {
     return std::nullopt;
   }
-  if (raw.size > bytes.size() || raw.size < record_header_size ||
-      raw.first_size > raw.size - record_header_size) {
+  if (raw.size < record_header_size || raw.first_size > raw.size - record_header_size) {
     return std::nullopt;
   }
   if (raw.type < static_cast<std::uint8_t>(RecordType::message) ||
       raw.type > static_cast<std::uint8_t>(RecordType::survivors)) {
     return std::nullopt;
   }
-  LogRecord record;
+  RecordHead head{.record = {}, .size = raw.size, .first_size = raw.first_size};
+  LogRecord& record = head.record;
   record.type = static_cast<RecordType>(raw.type);
   record.whole = (raw.flags & flag_whole) != 0;
   record.id = mail::QueueId(join(raw.id_low, raw.id_high));
   record.target = {raw.target_generation, raw.target_offset};
   record.order = {join(raw.order_low, raw.order_high), raw.order_index};
-  const std::string_view strings = bytes.substr(record_header_size, raw.size - record_header_size);
-  record.first = strings.substr(0, raw.first_size);
-  record.second = strings.substr(raw.first_size);
   record.first_crc = raw.first_crc;
   record.second_crc = raw.second_crc;
-  return record;
+  return head;
+}
+
+std::optional<LogRecord> decode_record(std::string_view bytes, std::uint32_t seed) {
+  auto head = decode_record_head(bytes, seed);
+  if (!head || head->size > bytes.size()) return std::nullopt;
+  const std::string_view strings =
+      bytes.substr(record_header_size, head->size - record_header_size);
+  head->record.first = strings.substr(0, head->first_size);
+  head->record.second = strings.substr(head->first_size);
+  return head->record;
 }
 
 std::optional<LogRecord> RecordReader::next() {

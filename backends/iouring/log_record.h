@@ -57,8 +57,17 @@ struct LogRecord {
   bool second_intact() const;
 };
 
+// What a record's header alone says: the strings of `record` are empty.
+struct RecordHead {
+  LogRecord record;
+  std::uint32_t size = 0;  // of the whole record
+  std::uint32_t first_size = 0;
+};
+
 // Writes record.size() bytes to `to`; `seed` is the segment's.
 void encode(const LogRecord& record, std::uint32_t seed, char* to);
+// Of the first record_header_size bytes of a record; nothing if they do not hold.
+std::optional<RecordHead> decode_record_head(std::string_view bytes, std::uint32_t seed);
 // One record at the start of `bytes`; nothing if its header does not hold or it does not fit.
 std::optional<LogRecord> decode_record(std::string_view bytes, std::uint32_t seed);
 

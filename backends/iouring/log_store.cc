@@ -1,12 +1,10 @@
 #include "backends/iouring/log_store.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "backends/iouring/aligned_buffer.h"
 #include "backends/iouring/uring_log_device.h"
 
 namespace brevdue::backends {
@@ -26,7 +24,8 @@ LogStore::LogStore(LogStoreOptions options, std::unique_ptr<LogDevice> device)
              std::max({options_.spare_segments_max, options_.spare_segments, 2u}),
              options_.reserve}),
       writer_(*device_, pool_, options_.segment_size),
-      caretaker_(*device_, pool_, writer_, {options_.segment_size, options_.notice}) {}
+      caretaker_(*device_, pool_, writer_, {options_.segment_size, options_.notice}),
+      reader_(*device_, pool_, cancelled_) {}
 
 LogStore::~LogStore() {
   cancelled_.store(true);
@@ -176,50 +175,12 @@ void LogStore::submit(queue::Batch batch, queue::BatchDone done) {
   done(std::move(results));
 }
 
-std::optional<SegmentHeader> LogStore::locate(LogLocation& at) {
-  return pool_.with_table([&](SegmentTable& table) -> std::optional<SegmentHeader> {
-    at = table.now(at);
-    if (!table.is_live(at.place)) return std::nullopt;
-    return table.find(at.place.generation)->header;
-  });
-}
-
-// A message may be moved while it is read, and its segment filled anew: then once more.
 Result<SharedBytes> LogStore::open(mail::QueueId id, const queue::Location& location) {
-  LogLocation at = LogLocation::of(location);
-  while (true) {
-    const auto segment = locate(at);
-    const bool plausible = segment && segment->number == at.segment &&
-                           at.size >= record_header_size && at.place.offset < segment->size &&
-                           at.size <= segment->size - at.place.offset;
-    if (!plausible) return fail(ErrorCode::not_found, id.text());
-    auto content = read_content(id, at, *segment);
-    if (content) return content;
-    const RecordPlace tried = at.place;
-    if (!locate(at) || at.place == tried) return content;
-  }
+  return reader_.open(id, location);
 }
 
-Result<SharedBytes> LogStore::read_content(mail::QueueId id, const LogLocation& at,
-                                           const SegmentHeader& segment) {
-  const std::uint32_t begin = at.place.offset / log_block * log_block;
-  const std::uint32_t lead = at.place.offset - begin;
-  const std::size_t size = round_up_to_block(std::size_t{lead} + at.size);
-  std::shared_ptr<char[]> block(static_cast<char*>(std::aligned_alloc(log_block, size)), std::free);
-  if (!block) return fail(ErrorCode::overloaded, "no memory to read a message");
-  auto got = device_->read(segment.number, begin, block.get(), size);
-  if (!got) return propagate(std::move(got.error()), id.text());
-  const std::string_view bytes = std::string_view(block.get(), std::min(*got, size));
-  const auto record = bytes.size() < lead + at.size
-                          ? std::nullopt
-                          : decode_record(bytes.substr(lead, at.size), segment.seed());
-  if (!record || record->type != RecordType::message || record->id != id ||
-      !record->second_intact()) {
-    return fail(ErrorCode::corrupt,
-                fmt::format("{} in segment {} at {}", id.text(), segment.number, at.place.offset));
-  }
-  return SharedBytes(std::shared_ptr<const char[]>(block, record->second.data()),
-                     record->second.size());
+Result<queue::StoredMessage> LogStore::look_up(mail::QueueId id, const queue::Location& location) {
+  return reader_.look_up(id, location);
 }
 
 std::uint64_t LogStore::room() const {

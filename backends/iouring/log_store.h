@@ -2,7 +2,8 @@
 // batch. FORMAT.md has the bytes, what recovery does, and why nothing comes back that was
 // discarded.
 //
-// Three threads: the owner's calls, a writer, and a caretaker that keeps blank segments ready.
+// Threads: the owner's calls, those that recover and read, a writer, and a caretaker that keeps
+// blank segments ready.
 // depth() is 1: one batch in flight, acknowledged before the next is written. A batch larger than a
 // segment is written in pieces; a single message or settlement larger than one is too_large.
 // Where the kernel refuses io_uring the same log is written with pwritev2, and where the file
@@ -16,14 +17,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "backends/iouring/caretaker.h"
 #include "backends/iouring/log_device.h"
-#include "backends/iouring/log_location.h"
+#include "backends/iouring/log_reader.h"
 #include "backends/iouring/log_recovery.h"
 #include "backends/iouring/log_writer.h"
 #include "backends/iouring/segment_pool.h"
@@ -58,6 +58,7 @@ class LogStore final : public queue::Store {
   void submit(queue::Batch batch, queue::BatchDone done) override;
   unsigned depth() const override { return 1; }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
+  Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override;
   std::uint64_t room() const override;
 
  private:
@@ -66,10 +67,6 @@ class LogStore final : public queue::Store {
   void enter(const SegmentFile& file, const HeaderArea& area);
   Result<void> find_end();
   Result<void> begin_writing();
-  // The segment in which the message lies, if it lives; `at` becomes where it lies now.
-  std::optional<SegmentHeader> locate(LogLocation& at);
-  Result<SharedBytes> read_content(mail::QueueId id, const LogLocation& at,
-                                   const SegmentHeader& segment);
 
   LogStoreOptions options_;
   std::unique_ptr<LogDevice> device_;
@@ -77,6 +74,7 @@ class LogStore final : public queue::Store {
   LogWriter writer_;
   Caretaker caretaker_;
   std::atomic<bool> cancelled_{false};
+  LogReader reader_;
 
   // From start() for recover().
   std::vector<RecoverySource> sources_;  // newest first

@@ -34,6 +34,14 @@ struct Segment {
   bool closed = true;                        // nothing will be written into it any more
   bool kept = false;                         // part of it could not be read: never used again
 
+  // What is needed to read the settlements in it without the table's lock.
+  Segment outline() const {
+    return {.header = header,
+            .file_size = file_size,
+            .end = closed ? end : header.footer_offset(),
+            .settlements_of = settlements_of};
+  }
+
   void add_live(const std::vector<std::uint32_t>& offsets, std::uint64_t bytes) {
     live.add(offsets);
     live_bytes += bytes;

@@ -7,16 +7,23 @@
 namespace brevdue::backends {
 
 Result<void> StateGatherer::read(const Segment& segment, const std::atomic<bool>& cancelled) {
+  const std::uint32_t unreadable_before = unreadable_blocks_;
+  auto done = read_what_is_readable(segment, cancelled);
+  if (!done || unreadable_blocks_ == unreadable_before) return done;
+  return fail(ErrorCode::io_failure,
+              fmt::format("segment {} cannot be read in full", segment.header.number));
+}
+
+Result<void> StateGatherer::read_what_is_readable(const Segment& segment,
+                                                  const std::atomic<bool>& cancelled) {
   const bool concerned = std::ranges::any_of(
       segment.settlements_of, [&](std::uint32_t target) { return messages_.contains(target); });
   if (!concerned) return {};
   seed_ = segment.header.seed();
   reader_.select(segment.header.number, std::min(segment.file_size, segment.header.size));
   auto walked = walk_segment(reader_, segment.header, segment.end, cancelled, *this);
-  if (!walked) return walked;
-  if (reader_.unreadable_blocks() == 0) return {};
-  return fail(ErrorCode::io_failure,
-              fmt::format("segment {} cannot be read in full", segment.header.number));
+  unreadable_blocks_ += reader_.unreadable_blocks();
+  return walked;
 }
 
 bool StateGatherer::is_asked_for(RecordPlace place) const {

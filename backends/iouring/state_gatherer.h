@@ -30,6 +30,8 @@ class StateGatherer final : private SegmentVisitor {
   // Of `segment` only header, file_size, end and settlements_of are used. cancelled when told to;
   // io_failure if a part of it cannot be read.
   Result<void> read(const Segment& segment, const std::atomic<bool>& cancelled);
+  // The same, but a few blocks that cannot be read count as damage, as in recovery.
+  Result<void> read_what_is_readable(const Segment& segment, const std::atomic<bool>& cancelled);
 
   // The messages that settlements were found of.
   const std::map<RecordPlace, mail::QueueId>& settled() const { return settled_; }
@@ -46,6 +48,7 @@ class StateGatherer final : private SegmentVisitor {
   LogFindings findings_;
   std::map<RecordPlace, mail::QueueId> settled_;
   std::uint32_t seed_ = 0;
+  std::uint32_t unreadable_blocks_ = 0;
 };
 
 }  // namespace brevdue::backends

@@ -28,6 +28,27 @@ Result<std::optional<StoredEnvelope>> find_envelope(const LmdbEnvironment& envir
   return stored_envelope(*key.value(), value);
 }
 
+Result<SettledState> settled_state(MDB_cursor* settlements, mail::QueueId id) {
+  SettledState found;
+  SettlementKey from(id, 0);
+  MDB_val key = *from.value();
+  MDB_val value;
+  int code = mdb_cursor_get(settlements, &key, &value, MDB_SET_RANGE);
+  for (; code == 0 && id_of_settlement(key) == id;
+       code = mdb_cursor_get(settlements, &key, &value, MDB_NEXT)) {
+    const auto payload = checked_value(ValueKind::settlement, key, value);
+    const auto settlement = payload ? mail::decode_settlement(*payload)
+                                    : fail(ErrorCode::corrupt, "damaged settlement");
+    if (settlement) {
+      found.state.apply(*settlement);
+    } else {
+      ++found.damaged;
+    }
+  }
+  if (code != 0 && code != MDB_NOTFOUND) return fail_lmdb(code, "settlements of " + id.text());
+  return found;
+}
+
 Result<std::uint64_t> last_integer_key(MDB_txn* transaction, MDB_dbi database) {
   auto cursor = open_cursor(transaction, database);
   if (!cursor) return propagate(std::move(cursor.error()));

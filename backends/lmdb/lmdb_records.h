@@ -8,6 +8,7 @@
 #include "backends/lmdb/lmdb_content.h"
 #include "backends/lmdb/lmdb_environment.h"
 #include "backends/lmdb/lmdb_value.h"
+#include "mail/settlement.h"
 
 namespace brevdue::backends {
 
@@ -21,6 +22,13 @@ std::optional<StoredEnvelope> stored_envelope(const MDB_val& key, const MDB_val&
 // not_found if there is none, nothing if it is damaged.
 Result<std::optional<StoredEnvelope>> find_envelope(const LmdbEnvironment& environment,
                                                     MDB_txn* transaction, mail::QueueId id);
+
+struct SettledState {
+  mail::DeliveryState state;
+  unsigned damaged = 0;  // settlements that were left out: the attempts they stood for are repeated
+};
+// What the settlements of a message add up to. `settlements` is a cursor of that database.
+Result<SettledState> settled_state(MDB_cursor* settlements, mail::QueueId id);
 
 // Of a database with native integer keys; 0 if it is empty.
 Result<std::uint64_t> last_integer_key(MDB_txn* transaction, MDB_dbi database);

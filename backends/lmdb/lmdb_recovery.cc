@@ -49,35 +49,16 @@ Result<void> LmdbStore::walk(queue::RecoverySink& sink) {
       set_aside(*id, value, "damaged envelope", sink);
       continue;
     }
-    auto state = state_of(settlements->get(), *id, sink);
-    if (!state) return propagate(std::move(state.error()));
-    sink.message({*id, location_of(*id), SharedBytes(stored->envelope), std::move(*state)});
+    auto settled = settled_state(settlements->get(), *id);
+    if (!settled) return propagate(std::move(settled.error()));
+    for (unsigned i = 0; i < settled->damaged; ++i) {
+      sink.quarantined(
+          {"lmdb settlements of " + id->text(), "damaged; the attempt it stood for is repeated"});
+    }
+    sink.message({*id, location_of(*id), SharedBytes(stored->envelope), std::move(settled->state)});
   }
   if (code != MDB_NOTFOUND) return fail_lmdb(code, "walk the envelopes");
   return {};
-}
-
-Result<mail::DeliveryState> LmdbStore::state_of(MDB_cursor* settlements, mail::QueueId id,
-                                                queue::RecoverySink& sink) {
-  mail::DeliveryState state;
-  SettlementKey from(id, 0);
-  MDB_val key = *from.value();
-  MDB_val value;
-  int code = mdb_cursor_get(settlements, &key, &value, MDB_SET_RANGE);
-  for (; code == 0 && id_of_settlement(key) == id;
-       code = mdb_cursor_get(settlements, &key, &value, MDB_NEXT)) {
-    const auto payload = checked_value(ValueKind::settlement, key, value);
-    const auto settlement = payload ? mail::decode_settlement(*payload)
-                                    : fail(ErrorCode::corrupt, "damaged settlement");
-    if (settlement) {
-      state.apply(*settlement);
-    } else {
-      sink.quarantined(
-          {"lmdb settlements of " + id.text(), "damaged; the attempt it stood for is repeated"});
-    }
-  }
-  if (code != 0 && code != MDB_NOTFOUND) return fail_lmdb(code, "walk the settlements");
-  return state;
 }
 
 // The value is copied to the quarantine; the records stay where they are, and are never reported as

@@ -169,6 +169,21 @@ Result<BatchResults> LmdbStore::write(const queue::Batch& batch, bool with_conte
   return results;
 }
 
+Result<queue::StoredMessage> LmdbStore::look_up(mail::QueueId id, const Location& location) {
+  if (location != location_of(id))
+    return fail(ErrorCode::corrupt, "lmdb: not where " + id.text() + " lies");
+  auto transaction = environment_.begin_read();
+  if (!transaction) return propagate(std::move(transaction.error()));
+  const auto stored = find_envelope(environment_, transaction->get(), id);
+  if (!stored) return propagate(Error(stored.error()));
+  if (!*stored) return fail(ErrorCode::corrupt, "lmdb: damaged envelope of " + id.text());
+  auto settlements = open_cursor(transaction->get(), environment_.settlements);
+  if (!settlements) return propagate(std::move(settlements.error()));
+  auto settled = settled_state(settlements->get(), id);
+  if (!settled) return propagate(std::move(settled.error()));
+  return queue::StoredMessage{SharedBytes((*stored)->envelope), std::move(settled->state)};
+}
+
 Result<SharedBytes> LmdbStore::open(mail::QueueId id, const Location& location) {
   if (location != location_of(id))
     return fail(ErrorCode::corrupt, "lmdb: not where " + id.text() + " lies");

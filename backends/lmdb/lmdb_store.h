@@ -2,9 +2,9 @@
 // does.
 //
 // depth() is 1. One writer thread opens the environment, commits and closes it; recover() walks the
-// snapshot that start() took, so that what is submitted meanwhile is not reported; open() uses a
-// read transaction of its own and copies out. A batch is atomic: a crash keeps all of it or
-// nothing.
+// snapshot that start() took, so that what is submitted meanwhile is not reported; open() and
+// look_up() use a read transaction of their own and copy out. A batch is atomic: a crash keeps all
+// of it or nothing.
 #pragma once
 
 #include <atomic>
@@ -50,6 +50,7 @@ class LmdbStore final : public queue::Store {
   void submit(queue::Batch batch, queue::BatchDone done) override;
   unsigned depth() const override { return 1; }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
+  Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override;
   std::uint64_t room() const override { return room_; }
 
  private:
@@ -64,8 +65,6 @@ class LmdbStore final : public queue::Store {
   void grow_ahead();
 
   Result<void> walk(queue::RecoverySink& sink);
-  Result<mail::DeliveryState> state_of(MDB_cursor* settlements, mail::QueueId id,
-                                       queue::RecoverySink& sink);
   void set_aside(mail::QueueId id, const MDB_val& value, const std::string& why,
                  queue::RecoverySink& sink);
 

@@ -8,6 +8,7 @@
 
 #include "backends/maildir/maildir_store.h"
 #include "backends/maildir/message_file.h"
+#include "backends/maildir/message_reading.h"
 #include "core/crc32c.h"
 
 namespace brevdue::backends {
@@ -16,7 +17,6 @@ using queue::RecoveredMessage;
 
 namespace {
 constexpr std::size_t head_size = 64 * 1024;
-constexpr std::uint64_t tail_bytes_max = 1u << 30;
 
 // A bad sector, or a file that an operator brought back as another user. Too few descriptors or too
 // little memory would say nothing about the file.
@@ -101,20 +101,9 @@ Result<std::optional<RecoveredMessage>> MaildirStore::read_message(const std::st
   ::posix_fadvise(fd->get(), 0, 0, POSIX_FADV_DONTNEED);
   auto status = files_.status(fd->get());
   if (!status) return propagate(std::move(status.error()), "maildir " + name);
-  std::string head(std::min<std::uint64_t>(status->size, head_size), '\0');
-  auto size = read_all(files_, fd->get(), head.data(), head.size(), 0);
-  if (!size) return propagate(std::move(size.error()), "maildir " + name);
-  head.resize(*size);
-  auto layout = parse_layout(head, status->size);
-  if (!layout && layout.error().code == ErrorCode::too_large) {
-    // Very many recipients: the envelope alone is longer than what was read.
-    head.resize(status->size);
-    size = read_all(files_, fd->get(), head.data(), head.size(), 0);
-    if (!size) return propagate(std::move(size.error()), "maildir " + name);
-    head.resize(*size);
-    layout = parse_layout(head, *size);
-  }
-  if (!layout) return propagate(std::move(layout.error()));
+  std::string head;
+  const auto layout = read_head(files_, fd->get(), status->size, head_size, head);
+  if (!layout) return propagate(Error(layout.error()), "maildir " + name);
   if (head.size() >= layout->settlements_offset) {
     const std::string_view content =
         std::string_view(head).substr(layout->content_offset, layout->content.length);
@@ -123,10 +112,7 @@ Result<std::optional<RecoveredMessage>> MaildirStore::read_message(const std::st
   }
   auto envelope = mail::decode_envelope(layout->envelope);
   if (!envelope || envelope->id != *id) return fail(ErrorCode::corrupt, "holds another message");
-  RecoveredMessage message{*id, {}, SharedBytes(layout->envelope), {}};
-  const std::uint64_t value = id->value();
-  std::copy_n(reinterpret_cast<const std::uint8_t*>(&value), sizeof value,
-              message.location.bytes.begin());
+  RecoveredMessage message{*id, location_of(*id), SharedBytes(layout->envelope), {}};
   auto state =
       read_state(fd->get(), name, head, layout->settlements_offset, status->size, recovery);
   if (!state) return propagate(std::move(state.error()), "maildir " + name);
@@ -139,24 +125,16 @@ Result<mail::DeliveryState> MaildirStore::read_state(int fd, const std::string& 
                                                      std::uint64_t file_size, Recovery& recovery) {
   const std::uint64_t length = file_size - from;
   if (length == 0) return mail::DeliveryState();
-  if (length > tail_bytes_max) return fail(ErrorCode::corrupt, "settlements out of bounds");
-  std::string tail;
-  if (head.size() == file_size) {
-    tail = head.substr(from);
-  } else {
-    tail.resize(length);
-    auto size = read_all(files_, fd, tail.data(), tail.size(), from);
-    if (!size) return propagate(std::move(size.error()));
-    tail.resize(*size);
-  }
-  SettlementTail found = parse_settlements(tail);
+  const auto tail = read_tail(files_, fd, head, from, file_size);
+  if (!tail) return propagate(Error(tail.error()));
+  SettlementTail found = parse_settlements(*tail);
   if (found.damaged > 0) {
     recovery.report({name, fmt::format("{} damaged settlements; the attempts they stood for are "
                                        "repeated",
                                        found.damaged)});
   }
   if (found.whole_bytes < length) {
-    const std::string_view rest = std::string_view(tail).substr(found.whole_bytes);
+    const std::string_view rest = std::string_view(*tail).substr(found.whole_bytes);
     auto cut = cut_tail(fd, name, rest, from + found.whole_bytes, recovery);
     if (!cut) return propagate(std::move(cut.error()));
   }

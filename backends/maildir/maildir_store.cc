@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "backends/maildir/message_file.h"
+#include "backends/maildir/message_reading.h"
 #include "core/crc32c.h"
 
 namespace brevdue::backends {
@@ -23,13 +24,6 @@ constexpr bool syncs = true;
 #endif
 // Others fill and free the disk, too.
 constexpr std::chrono::seconds room_measured_every{1};
-
-Location location_of(mail::QueueId id) {
-  Location location;
-  const std::uint64_t value = id.value();
-  std::memcpy(location.bytes.data(), &value, sizeof value);
-  return location;
-}
 
 // Errors that say nothing about the device: only the mutation at hand is refused.
 bool is_harmless(ErrorCode code) {
@@ -57,6 +51,13 @@ bool adds_before_it_settles(const queue::Batch& batch) {
          });
 }
 }  // namespace
+
+Location MaildirStore::location_of(mail::QueueId id) {
+  Location location;
+  const std::uint64_t value = id.value();
+  std::memcpy(location.bytes.data(), &value, sizeof value);
+  return location;
+}
 
 // One batch on its way to the disk.
 struct MaildirStore::Commit {
@@ -298,6 +299,27 @@ void MaildirStore::measure_room() {
     room = space->bytes - options_.reserve;
   }
   room_ = room > slack && !options_.read_only ? room - slack : 0;
+}
+
+// The content is passed over, unless it is so small that it was read with the envelope.
+Result<queue::StoredMessage> MaildirStore::look_up(mail::QueueId id, const Location& location) {
+  constexpr std::size_t head_size = 16 * 1024;
+  if (location != location_of(id))
+    return fail(ErrorCode::corrupt, "maildir: not where " + id.text() + " lies");
+  const std::string name = id.text();
+  auto fd = files_.open(directory_.get(), name, O_RDONLY, 0);
+  if (!fd) return propagate(std::move(fd.error()), "maildir");
+  auto status = files_.status(fd->get());
+  if (!status) return propagate(std::move(status.error()), "maildir " + name);
+  std::string head;
+  const auto layout = read_head(files_, fd->get(), status->size, head_size, head);
+  if (!layout) return propagate(Error(layout.error()), "maildir " + name);
+  const auto own = mail::decode_envelope(layout->envelope);
+  if (!own || own->id != id)
+    return fail(ErrorCode::corrupt, "maildir " + name + ": another message");
+  const auto tail = read_tail(files_, fd->get(), head, layout->settlements_offset, status->size);
+  if (!tail) return propagate(Error(tail.error()), "maildir " + name);
+  return queue::StoredMessage{SharedBytes(layout->envelope), parse_settlements(*tail).state};
 }
 
 Result<SharedBytes> MaildirStore::open(mail::QueueId id, const Location& location) {

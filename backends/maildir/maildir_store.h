@@ -58,9 +58,12 @@ class MaildirStore final : public queue::Store {
   void submit(queue::Batch batch, queue::BatchDone done) override;
   unsigned depth() const override { return 1; }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
+  Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override;
   std::uint64_t room() const override { return room_; }
 
  private:
+  static queue::Location location_of(mail::QueueId id);
+
   struct Commit;
 
   void work();

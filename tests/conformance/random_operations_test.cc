@@ -149,10 +149,13 @@ TEST_P(StoreConformance, RandomOperationsAgreeWithTheModel) {
     operations.committed(batch, results);
     if (const auto* message = operations.any()) {
       expect_content(operations.sample(message->first), message->second);
+      expect_lookup(operations.sample(message->first), message->second,
+                    operations.model().messages.at(message->first).state);
     }
     if (!operations.gone().empty()) {
       const auto& [id, location] = operations.gone()[operations.below(operations.gone().size())];
       ASSERT_FALSE(store().open(id, location));
+      ASSERT_FALSE(store().look_up(id, location));
     }
     if (operations.below(15) != 0) continue;
     const auto recovered = reopen();
@@ -162,6 +165,7 @@ TEST_P(StoreConformance, RandomOperationsAgreeWithTheModel) {
       ASSERT_TRUE(recovered.at(id).envelope.view() == expected.envelope.view()) << id.text();
       ASSERT_EQ(recovered.at(id).state, expected.state) << id.text();
       expect_content(operations.sample(id), recovered.at(id).location);
+      expect_lookup(operations.sample(id), recovered.at(id).location, expected.state);
     }
     operations.reopened(recovered);
   }

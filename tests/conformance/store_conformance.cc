@@ -109,4 +109,13 @@ void StoreConformance::expect_content(const Sample& sample, const queue::Locatio
       << sample.content.size();
 }
 
+void StoreConformance::expect_lookup(const Sample& sample, const queue::Location& location,
+                                     const mail::DeliveryState& state) {
+  const auto found = store_->look_up(sample.id, location);
+  ASSERT_TRUE(found) << sample.id.text() << ": " << describe(found.error());
+  EXPECT_TRUE(found->envelope.view() == sample.envelope.view()) << sample.id.text();
+  EXPECT_EQ(found->state, state) << sample.id.text() << ": settlement " << found->state.sequence
+                                 << ", expected " << state.sequence;
+}
+
 }  // namespace brevdue::tests

@@ -74,6 +74,9 @@ class StoreConformance : public testing::TestWithParam<StoreFactory> {
   queue::Location put(const Sample& sample);
   // Expects that the content can be read, and that it is the sample's.
   void expect_content(const Sample& sample, const queue::Location& location);
+  // Expects that it is found with the sample's envelope and in this state.
+  void expect_lookup(const Sample& sample, const queue::Location& location,
+                     const mail::DeliveryState& state);
 
  private:
   RealFileSystem files_;

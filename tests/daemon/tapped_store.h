@@ -31,15 +31,21 @@ class TappedStore final : public queue::Store {
   }
   unsigned depth() const override { return 1; }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override {
-    if (tap_.refuse_reads) {
-      ++tap_.reads_refused;
-      return fail(ErrorCode::unavailable, "as asked");
-    }
+    if (refused()) return fail(ErrorCode::unavailable, "as asked");
     return store_.open(id, location);
+  }
+  Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override {
+    if (refused()) return fail(ErrorCode::unavailable, "as asked");
+    return store_.look_up(id, location);
   }
   std::uint64_t room() const override { return store_.room(); }
 
  private:
+  bool refused() {
+    if (tap_.refuse_reads) ++tap_.reads_refused;
+    return tap_.refuse_reads;
+  }
+
   queue::MemoryStore store_;
   StoreTap& tap_;
 };

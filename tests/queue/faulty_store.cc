@@ -175,13 +175,22 @@ void FaultyStore::finish(queue::Batch batch, queue::BatchDone done) {
 }
 
 Result<SharedBytes> FaultyStore::open(mail::QueueId id, const queue::Location& location) {
-  queue::Location plain = location;
-  plain.bytes[stamp_at] = 0;
   const std::lock_guard lock(control_.mutex_);
   control_.opened_.push_back(id);
   if (!is_ours(location)) return fail(ErrorCode::invalid_argument, "location of another store");
   if (control_.contents_damaged_) return fail(ErrorCode::corrupt, id.text());
-  return memory_.open(id, plain);
+  return memory_.open(id, plain(location));
+}
+
+Result<queue::StoredMessage> FaultyStore::look_up(mail::QueueId id,
+                                                  const queue::Location& location) {
+  if (!is_ours(location)) return fail(ErrorCode::invalid_argument, "location of another store");
+  return memory_.look_up(id, plain(location));
+}
+
+queue::Location FaultyStore::plain(queue::Location location) {
+  location.bytes[stamp_at] = 0;
+  return location;
 }
 
 queue::Location FaultyStore::stamped(queue::Location location) const {

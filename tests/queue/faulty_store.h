@@ -81,6 +81,7 @@ class FaultyStore final : public queue::Store {
   void submit(queue::Batch batch, queue::BatchDone done) override;
   unsigned depth() const override { return control_.depth; }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
+  Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override;
   std::uint64_t room() const override { return memory_.room(); }
 
   void finish(queue::Batch batch, queue::BatchDone done);
@@ -88,6 +89,7 @@ class FaultyStore final : public queue::Store {
  private:
   class Stamping;
   queue::Location stamped(queue::Location location) const;
+  static queue::Location plain(queue::Location location);
   bool is_ours(const queue::Location& location) const;
   queue::Batch unstamped(queue::Batch batch);
   Result<void> scan(queue::RecoverySink& sink);

@@ -32,6 +32,9 @@ class ScriptedStore final : public queue::Store {
   Result<SharedBytes> open(mail::QueueId id, const queue::Location&) override {
     return fail(ErrorCode::not_found, id.text());
   }
+  Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location&) override {
+    return fail(ErrorCode::not_found, id.text());
+  }
 
   void submit(queue::Batch batch, queue::BatchDone done) override {
     std::vector<mail::QueueId> ids;
