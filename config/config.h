@@ -42,6 +42,7 @@ struct QueueConfig {
   std::uint64_t reserve;
   std::uint64_t memory_for_content;
   std::uint64_t content_cache;
+  std::uint64_t message_cache;
   std::uint64_t batch_bytes_max;
   std::uint32_t batch_count_max;
   IouringConfig iouring;

@@ -156,6 +156,9 @@ const Setting table[] = {
     number<&C::queue, &Q::content_cache>(Kind::size, "queue.content_cache", R"("64MiB")", {0, TiB},
         "Memory for content just accepted, so that what is relayed at once is not read back from "
         "the disk."),
+    number<&C::queue, &Q::message_cache>(Kind::size, "queue.message_cache", R"("64MiB")", {0, TiB},
+        "Memory for envelopes and replies of queued messages, the most recently used. What does "
+        "not fit is read from the disk when it is tried again or listed."),
     number<&C::queue, &Q::batch_bytes_max>(Kind::size, "queue.batch_bytes_max", R"("1000KiB")",
         {256 * KiB, 8 * MiB},
         "The most that is written with one sync. The default stays under the mebibyte that a "

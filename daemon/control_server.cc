@@ -22,9 +22,8 @@ using ipc::ControlVerb;
 
 namespace {
 constexpr std::size_t sessions_max = 64;
-constexpr std::size_t slice = 256;
+constexpr std::size_t slice = 256;  // also the changes of one request that are not durable yet
 constexpr std::size_t content_piece = 64 * 1024;
-constexpr std::size_t changes_max = 256;  // of one request that are not durable yet
 constexpr std::chrono::milliseconds recovery_poll{20};
 constexpr std::chrono::seconds request_patience{30};
 constexpr std::chrono::milliseconds accept_again{100};
@@ -138,16 +137,12 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
       });
       return;
     }
-    if (request_.verb == ControlVerb::flush) {
-      matched_ = server_.dispatcher_.flush(request_.destination);
-      return finish();
-    }
+    if (request_.verb == ControlVerb::flush && flush()) return;
     ids_ = std::move(request_.ids);
     named_ = !ids_.empty();
     const bool narrowed = !request_.destination.empty() || !request_.reverse_path.empty();
     if (!named_ && (request_.all || narrowed)) {
-      server_.queue_.for_each(
-          [this](const queue::QueuedMessage& message) { ids_.push_back(message.id); });
+      server_.queue_.for_each([this](mail::QueueId id) { ids_.push_back(id); });
       std::ranges::sort(ids_);
     }
     if (request_.verb != ControlVerb::list) {
@@ -157,14 +152,47 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     work();
   }
 
+  // Whether that is all there is to do.
+  bool flush() {
+    Dispatcher& dispatcher = server_.dispatcher_;
+    const auto count =
+        request_.destination.empty() ? dispatcher.flush() : dispatcher.flush(request_.destination);
+    if (!count) return false;
+    matched_ = *count;
+    finish();
+    return true;
+  }
+
+  bool changes() const {
+    return request_.verb == ControlVerb::hold || request_.verb == ControlVerb::release ||
+           request_.verb == ControlVerb::bounce || request_.verb == ControlVerb::discard;
+  }
+
+  std::size_t slice_size() const {
+    const std::size_t left = ids_.size() - next_;
+    if (request_.verb == ControlVerb::show) return std::min<std::size_t>(left, 1);
+    return std::min(left, changes() ? slice - std::min(slice, changing_) : slice);
+  }
+
   // One slice; the rest when the client has taken it and what was changed is durable.
   void work() {
-    if (finished_) return;
-    const std::size_t end = std::min(ids_.size(), next_ + slice);
-    while (next_ < end && !reading_ && changing_ < changes_max) one(ids_[next_++]);
-    if (reading_ || changing_ >= changes_max) return;
-    if (next_ < ids_.size()) return work_when_drained();
-    if (changing_ == 0) finish();
+    if (finished_ || reading_) return;
+    const std::size_t size = slice_size();
+    if (size == 0) {
+      if (next_ == ids_.size() && changing_ == 0) finish();
+      return;
+    }
+    const auto first = ids_.begin() + static_cast<std::ptrdiff_t>(next_);
+    std::vector<mail::QueueId> some(first, first + static_cast<std::ptrdiff_t>(size));
+    next_ += size;
+    reading_ = true;
+    server_.queue_.look_at(
+        some, [self = shared_from_this(), some](std::vector<Result<queue::MessagePtr>> found) {
+          self->reading_ = false;
+          if (!self->channel_.is_open()) return;
+          for (std::size_t i = 0; i < some.size(); ++i) self->one(some[i], found[i]);
+          if (!self->reading_) self->work_when_drained();
+        });
   }
 
   void work_when_drained() {
@@ -179,7 +207,11 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     });
   }
 
-  bool selected(const mail::Envelope& envelope) const {
+  bool selected(const queue::QueuedMessage& message) const {
+    if (request_.reverse_path.empty() && request_.destination.empty()) return true;
+    const auto decoded = mail::decode_envelope(message.envelope.view());
+    BREVDUE_ASSERT(decoded.has_value());  // The queue has decoded it before.
+    const mail::Envelope& envelope = *decoded;
     if (!request_.reverse_path.empty()) {
       const std::string wanted = request_.reverse_path == "<>" ? "" : request_.reverse_path;
       if (envelope.reverse_path != wanted) return false;
@@ -190,40 +222,56 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     });
   }
 
-  void one(mail::QueueId id) {
-    const queue::QueuedMessage* message = server_.queue_.find(id);
+  void one(mail::QueueId id, const Result<queue::MessagePtr>& found) {
     // One that is on its way out is listed until that is durable, and left alone otherwise.
-    const bool leaving = message != nullptr && message->discarding;
-    if (message == nullptr || (leaving && request_.verb != ControlVerb::list)) {
+    const bool leaving = server_.queue_.contains(id) && !server_.queue_.stays(id);
+    if (!server_.queue_.contains(id) || (leaving && request_.verb != ControlVerb::list)) {
       if (named_) send(ControlFrame::line, id.text() + ": no such message in the queue");
       return;
     }
-    auto envelope = mail::decode_envelope(message->envelope.view());
-    if (!envelope || !selected(*envelope)) return;
-    Dispatcher& dispatcher = server_.dispatcher_;
+    const bool unreadable = named_ || request_.verb == ControlVerb::list;
+    if (found ? !selected(**found) : !unreadable) return;
     ++matched_;
-    switch (request_.verb) {
-      case ControlVerb::show:
-      case ControlVerb::list:
-        send(ControlFrame::entry,
-             encode(ipc::make_queue_entry(*envelope, message->state,
-                                          dispatcher.is_active(id) || leaving)));
-        if (request_.verb == ControlVerb::show) show_content(id);
-        return;
-      case ControlVerb::hold:
-        return dispatcher.hold(id, completion());
-      case ControlVerb::release:
-        return dispatcher.release(id, completion());
-      case ControlVerb::retry:
-        return dispatcher.retry(id, completion());
-      case ControlVerb::bounce:
-        return dispatcher.bounce(id, completion());
-      case ControlVerb::discard:
-        return dispatcher.discard(id, completion());
-      case ControlVerb::flush:
-      case ControlVerb::statistics:
-        return;
+    if (request_.verb == ControlVerb::discard) {
+      return server_.dispatcher_.discard(id, completion());
     }
+    if (changes()) return change(id);
+    if (!found) {
+      --matched_;
+      return send(ControlFrame::line, "cannot be read from the queue: " + describe(found.error()));
+    }
+    if (request_.verb == ControlVerb::list || request_.verb == ControlVerb::show) {
+      return list(**found, leaving);
+    }
+    const Result<void> retried = server_.dispatcher_.retry(**found);
+    if (retried) return;
+    --matched_;
+    if (request_.verb == ControlVerb::retry) {
+      send(ControlFrame::line, in_words(retried.error()));
+    }
+  }
+
+  void list(const queue::QueuedMessage& message, bool leaving) {
+    const auto envelope = mail::decode_envelope(message.envelope.view());
+    const bool active = leaving || server_.dispatcher_.is_active(message.id);
+    send(ControlFrame::entry, encode(ipc::make_queue_entry(*envelope, message.state, active)));
+    if (request_.verb == ControlVerb::show) show_content(message.id);
+  }
+
+  void change(mail::QueueId id) {
+    server_.queue_.load(id, [self = shared_from_this(),
+                             done = completion()](Result<queue::MessagePtr> message) mutable {
+      if (!message) return done(std::unexpected(std::move(message.error())));
+      Dispatcher& dispatcher = self->server_.dispatcher_;
+      switch (self->request_.verb) {
+        case ControlVerb::hold:
+          return dispatcher.hold(*message, std::move(done));
+        case ControlVerb::release:
+          return dispatcher.release(*message, std::move(done));
+        default:
+          return dispatcher.bounce(*message, std::move(done));
+      }
+    });
   }
 
   Dispatcher::Done completion() {
@@ -277,8 +325,8 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
   std::uint64_t matched_ = 0;
   std::size_t changing_ = 0;
   bool asked_ = false;
-  bool named_ = false;  // the messages were asked for by their ids
-  bool reading_ = false;
+  bool named_ = false;    // the messages were asked for by their ids
+  bool reading_ = false;  // a slice, or the content that is shown
   bool scheduled_ = false;
   bool finished_ = false;
 };

@@ -96,7 +96,8 @@ void Dispatcher::drain(std::function<void()> drained) {
   draining_ = true;
   for (auto& [slot, link] : links_) {
     if (!link.alone) continue;
-    report(*std::exchange(link.alone, std::nullopt), scheduler::Outcome::untried, clock_.wall());
+    report(std::exchange(link.alone, std::nullopt)->job, scheduler::Outcome::untried,
+           clock_.wall());
     link.exclusive = false;
   }
   end_if_drained();
@@ -106,7 +107,7 @@ void Dispatcher::end_if_drained() {
   // Without room a DSN may wait for hours, and its message with it: both are there at the next
   // start.
   const bool is_written = writing_ == 0 || !available_ || queue_.room() == 0;
-  if (!drained_ || !flights_.empty() || !is_written) return;
+  if (!drained_ || !flights_.empty() || loading_ > 0 || !is_written) return;
   events_.post(std::exchange(drained_, nullptr));
 }
 
@@ -134,14 +135,14 @@ std::size_t Dispatcher::room() const {
   for (const auto& [slot, link] : links_) {
     if (!link.exclusive && !link.draining) room += options_.jobs_per_delivery_max - link.in_flight;
   }
-  return room;
+  return room - std::min(room, loading_);
 }
 
 void Dispatcher::pump() {
   if (!available_ || draining_) return;
   const std::size_t free = room();
   if (free == 0) return;
-  for (const scheduler::Job& job : scheduler_.take(free, clock_.steady())) begin(job);
+  for (const scheduler::Job& job : scheduler_.take(free, clock_.steady())) load(job);
   arm();
 }
 
@@ -183,82 +184,113 @@ Dispatcher::Recipients Dispatcher::recipients_of(const scheduler::Job& job,
 
 bool Dispatcher::in_hand(mail::QueueId id) const {
   return active_.contains(id) || std::ranges::any_of(links_, [id](const auto& link) {
-           return link.second.alone && link.second.alone->message == id;
+           return link.second.alone && link.second.alone->job.message == id;
          });
 }
 
 // The relay host is another since the message was scheduled: it is scheduled anew, whole, once no
 // attempt of it is under way.
-void Dispatcher::reroute(const scheduler::Job& job, const queue::QueuedMessage& message,
-                         const mail::Envelope& envelope) {
+void Dispatcher::reroute(const Attempt& attempt, const mail::Envelope& envelope) {
+  const scheduler::Job& job = attempt.job;
   if (in_hand(job.message)) {
     report(job, scheduler::Outcome::untried, clock_.wall() + given_back_for);
     return;
   }
   report(job, scheduler::Outcome::untried, std::nullopt);
   scheduler_.remove(job.message);
-  schedule(message, envelope, clock_.steady());
+  schedule(*attempt.message, envelope, clock_.steady());
   pump_soon();
 }
 
-std::optional<Dispatcher::Recipients> Dispatcher::wanted_of(const scheduler::Job& job) {
-  const queue::QueuedMessage* message = queue_.find(job.message);
-  if (message == nullptr || message->discarding) {
+std::optional<Dispatcher::Recipients> Dispatcher::wanted_of(const Attempt& attempt) {
+  const scheduler::Job& job = attempt.job;
+  if (!queue_.stays(job.message)) {
     report(job, scheduler::Outcome::untried, std::nullopt);
     return std::nullopt;
   }
-  auto envelope = mail::decode_envelope(message->envelope.view());
+  auto envelope = mail::decode_envelope(attempt.message->envelope.view());
   BREVDUE_ASSERT(envelope.has_value());
-  Recipients recipients = recipients_of(job, *envelope, message->state);
+  Recipients recipients = recipients_of(job, *envelope, attempt.message->state);
   if (recipients.empty()) {
     report(job, scheduler::Outcome::untried, std::nullopt);
     return std::nullopt;
   }
   if (destination_of(envelope->recipients[recipients.front()]) !=
       scheduler_.name_of(job.destination)) {
-    reroute(job, *message, *envelope);
+    reroute(attempt, *envelope);
     return std::nullopt;
   }
   return recipients;
 }
 
-void Dispatcher::begin(const scheduler::Job& job) {
-  auto recipients = wanted_of(job);
+void Dispatcher::load(const scheduler::Job& job) {
+  ++loading_;
+  queue_.load(job.message, [this, job](Result<queue::MessagePtr> message) {
+    --loading_;
+    if (message) {
+      begin({job, std::move(*message)});
+    } else {
+      not_loaded(job, message.error());
+    }
+    end_if_drained();
+  });
+}
+
+void Dispatcher::not_loaded(const scheduler::Job& job, const Error& error) {
+  if (error.code == ErrorCode::not_found && !queue_.contains(job.message)) {
+    report(job, scheduler::Outcome::untried, std::nullopt);
+    return;
+  }
+  if (error.code == ErrorCode::corrupt || error.code == ErrorCode::not_found) {
+    log_.error(fmt::format("{}: held until the next start: it cannot be read from the queue: {}",
+                           job.message.text(), describe(error)));
+    scheduler_.hold(job.message);
+  }
+  report(job, scheduler::Outcome::untried, clock_.wall() + given_back_for);
+}
+
+void Dispatcher::begin(Attempt attempt) {
+  if (draining_ || !available_) {
+    report(attempt.job, scheduler::Outcome::untried, clock_.wall());
+    return;
+  }
+  auto recipients = wanted_of(attempt);
   if (!recipients) return;
-  if (job.suspended) return suspend(job, *recipients);
+  if (attempt.job.suspended) return suspend(std::move(attempt), std::move(*recipients));
   const auto link = choose();
   if (link == links_.end()) {
     // Every delivery process is gone since room was counted: as if nothing had been begun.
-    report(job, scheduler::Outcome::untried, clock_.wall());
+    report(attempt.job, scheduler::Outcome::untried, clock_.wall());
     return;
   }
-  link->second.exclusive = job.exclusive;
-  if (job.exclusive && link->second.in_flight > 0) {
-    link->second.alone = job;
+  link->second.exclusive = attempt.job.exclusive;
+  if (attempt.job.exclusive && link->second.in_flight > 0) {
+    link->second.alone = std::move(attempt);
     return;
   }
-  start(link->first, job, std::move(*recipients));
+  start(link->first, std::move(attempt), std::move(*recipients));
 }
 
 // What waited for its process to have nothing else to do.
 void Dispatcher::begin_alone(std::uint16_t slot) {
   const auto link = links_.find(slot);
   if (link == links_.end() || !link->second.alone || link->second.in_flight > 0) return;
-  const scheduler::Job job = *std::exchange(link->second.alone, std::nullopt);
-  auto recipients = wanted_of(job);
-  if (recipients) return start(slot, job, std::move(*recipients));
+  Attempt attempt = *std::exchange(link->second.alone, std::nullopt);
+  auto recipients = wanted_of(attempt);
+  if (recipients) return start(slot, std::move(attempt), std::move(*recipients));
   link->second.exclusive = false;
   pump_soon();
   let_go_if_drained(slot);
 }
 
-void Dispatcher::start(std::uint16_t slot, const scheduler::Job& job, Recipients recipients) {
+void Dispatcher::start(std::uint16_t slot, Attempt attempt, Recipients recipients) {
+  const mail::QueueId message = attempt.job.message;
   ++links_.at(slot).in_flight;
-  ++active_[job.message];
-  const std::uint64_t attempt = ++last_attempt_;
-  flights_.emplace(attempt, Flight{job, slot, std::move(recipients)});
-  queue_.read(job.message, [this, attempt](Result<queue::Content> content) {
-    hand_over(attempt, std::move(content));
+  ++active_[message];
+  const std::uint64_t number = ++last_attempt_;
+  flights_.emplace(number, Flight{std::move(attempt), slot, std::move(recipients)});
+  queue_.read(message, [this, number](Result<queue::Content> content) {
+    hand_over(number, std::move(content));
   });
 }
 
@@ -278,18 +310,20 @@ void Dispatcher::hand_over(std::uint64_t attempt, Result<queue::Content> content
   const auto at = flights_.find(attempt);
   if (at == flights_.end()) return;
   Flight& flight = at->second;
-  const queue::QueuedMessage* message = queue_.find(flight.job.message);
+  const scheduler::Job& job = flight.attempt.job;
   if (!content && content.error().code == ErrorCode::unavailable) {
     // The store failed since the job was taken: nothing was attempted, and nothing is counted.
-    report(take_down(attempt).job, scheduler::Outcome::untried, clock_.wall() + given_back_for);
+    report(take_down(attempt).attempt.job, scheduler::Outcome::untried,
+           clock_.wall() + given_back_for);
     return end_if_drained();
   }
-  if (!content || message == nullptr) {
+  const bool queued = queue_.contains(job.message);
+  if (!content || !queued) {
     delivery::Outcome outcome;
     outcome.attempt = attempt;
     const bool damaged = !content && (content.error().code == ErrorCode::corrupt ||
                                       content.error().code == ErrorCode::not_found);
-    outcome.content_corrupt = damaged && message != nullptr;
+    outcome.content_corrupt = damaged && queued;
     for (const std::uint32_t recipient : flight.recipients) {
       outcome.recipients.push_back({recipient,
                                     RecipientStatus::deferred,
@@ -299,15 +333,15 @@ void Dispatcher::hand_over(std::uint64_t attempt, Result<queue::Content> content
                                     false,
                                     false});
     }
-    if (!content) log_.error(flight.job.message.text() + ": " + describe(content.error()));
+    if (!content) log_.error(job.message.text() + ": " + describe(content.error()));
     return land(std::move(outcome));
   }
   const auto link = links_.find(flight.slot);
   if (link == links_.end()) return;  // Its crash has been or is being dealt with.
   flight.handed_over = true;
   std::string head =
-      delivery::encode_job_head(attempt, scheduler_.name_of(flight.job.destination), clock_.wall(),
-                                flight.recipients, message->envelope.view());
+      delivery::encode_job_head(attempt, scheduler_.name_of(job.destination), clock_.wall(),
+                                flight.recipients, flight.attempt.message->envelope.view());
   link->second.channel->send(static_cast<std::uint8_t>(delivery::DeliveryFrame::job),
                              std::move(head), std::move(content->bytes), std::move(content->file));
 }
@@ -342,7 +376,7 @@ void Dispatcher::on_closed(std::uint16_t slot) {
   const auto link = links_.find(slot);
   if (link == links_.end()) return;
   if (link->second.alone) {
-    report(*link->second.alone, scheduler::Outcome::untried, clock_.wall());
+    report(link->second.alone->job, scheduler::Outcome::untried, clock_.wall());
   }
   links_.erase(link);
   std::vector<std::uint64_t> lost;
@@ -358,7 +392,7 @@ void Dispatcher::on_closed(std::uint16_t slot) {
     if (flight.handed_over)
       crashed(flight);
     else
-      report(flight.job, scheduler::Outcome::untried, clock_.wall());
+      report(flight.attempt.job, scheduler::Outcome::untried, clock_.wall());
   }
   pump_soon();
 }
@@ -367,24 +401,6 @@ void Dispatcher::let_go_if_drained(std::uint16_t slot) {
   const auto link = links_.find(slot);
   if (link == links_.end() || !link->second.draining) return;
   if (link->second.in_flight == 0 && !link->second.alone) links_.erase(link);
-}
-
-std::size_t Dispatcher::flush(const std::string& destination) {
-  const SteadyTime now = clock_.steady();
-  pump_soon();
-  if (destination.empty()) return scheduler_.flush(now);
-  if (options_.relay_host.empty()) return scheduler_.flush(destination, now);
-  // All mail has one next hop, but the operator means the recipients' domain.
-  std::size_t count = 0;
-  queue_.for_each([&](const queue::QueuedMessage& message) {
-    if (message.state.held) return;
-    const auto envelope = mail::decode_envelope(message.envelope.view());
-    const bool wanted = envelope && std::ranges::any_of(envelope->recipients, [&](const auto& one) {
-                          return mail::domain_of(one.address) == destination;
-                        });
-    if (wanted && scheduler_.retry(message.id, now)) ++count;
-  });
-  return count;
 }
 
 }  // namespace brevdue::daemon

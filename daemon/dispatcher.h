@@ -61,25 +61,33 @@ class Dispatcher {
   void set_available(bool available);
 
   // From the operator. `done` is called when the change is durable.
-  void hold(mail::QueueId id, Done done);
-  void release(mail::QueueId id, Done done);
-  void retry(mail::QueueId id, Done done);
-  void bounce(mail::QueueId id, Done done);
+  void hold(const queue::MessagePtr& message, Done done);
+  void release(const queue::MessagePtr& message, Done done);
+  void bounce(const queue::MessagePtr& message, Done done);
   void discard(mail::QueueId id, Done done);
-  std::size_t flush(const std::string& destination);
+  // Due now. busy if it is held.
+  Result<void> retry(const queue::QueuedMessage& message);
+  // All that waits, or all that waits for a destination, is due now; how many attempts that makes.
+  std::size_t flush();
+  // Nothing where all mail has one next hop: the recipients' domains are in the envelopes only.
+  std::optional<std::size_t> flush(const std::string& destination);
   bool is_active(mail::QueueId id) const { return active_.contains(id); }
 
  private:
   using Recipients = std::vector<std::uint32_t>;
+  struct Attempt {
+    scheduler::Job job;
+    queue::MessagePtr message;
+  };
   struct Link {
     std::unique_ptr<ipc::Channel> channel;
     std::size_t in_flight = 0;
-    bool draining = false;                // gets no more jobs, and is let go when the last is done
-    bool exclusive = false;               // runs, or waits to run, one suspect message alone
-    std::optional<scheduler::Job> alone;  // waits until nothing else is in flight
+    bool draining = false;         // gets no more jobs, and is let go when the last is done
+    bool exclusive = false;        // runs, or waits to run, one suspect message alone
+    std::optional<Attempt> alone;  // waits until nothing else is in flight
   };
   struct Flight {
-    scheduler::Job job;
+    Attempt attempt;
     std::uint16_t slot = 0;
     Recipients recipients;
     bool handed_over = false;  // the delivery process has it, or may have
@@ -101,15 +109,16 @@ class Dispatcher {
   void schedule(const queue::QueuedMessage& message, const mail::Envelope& envelope,
                 SteadyTime due);
   bool goes_to(const mail::Recipient& recipient, std::string_view destination) const;
-  void reroute(const scheduler::Job& job, const queue::QueuedMessage& message,
-               const mail::Envelope& envelope);
+  void reroute(const Attempt& attempt, const mail::Envelope& envelope);
   // Nothing, and the job is reported, if there is nothing to attempt.
-  std::optional<Recipients> wanted_of(const scheduler::Job& job);
-  void begin(const scheduler::Job& job);
+  std::optional<Recipients> wanted_of(const Attempt& attempt);
+  void load(const scheduler::Job& job);
+  void not_loaded(const scheduler::Job& job, const Error& error);
+  void begin(Attempt attempt);
   void begin_alone(std::uint16_t slot);
-  void start(std::uint16_t slot, const scheduler::Job& job, Recipients recipients);
+  void start(std::uint16_t slot, Attempt attempt, Recipients recipients);
   bool in_hand(mail::QueueId id) const;
-  void suspend(const scheduler::Job& job, const Recipients& recipients);
+  void suspend(Attempt attempt, Recipients recipients);
   std::map<std::uint16_t, Link>::iterator choose();
   void hand_over(std::uint64_t attempt, Result<queue::Content> content);
   void on_frame(std::uint16_t slot, std::uint8_t type, std::string_view payload);
@@ -133,10 +142,10 @@ class Dispatcher {
   void notify_delay(const mail::Envelope& envelope, const delivery::Outcome& outcome,
                     Conclusion& conclusion) const;
   mail::Settlement unchanged(const mail::DeliveryState& state) const;
-  void write_down(mail::QueueId id, const mail::Envelope& envelope, Conclusion conclusion,
-                  Done done);
-  void commit(mail::QueueId id, Conclusion conclusion, std::vector<queue::NewMessage> notices,
-              Done done);
+  void write_down(const queue::MessagePtr& message, const mail::Envelope& envelope,
+                  Conclusion conclusion, Done done);
+  void commit(const queue::MessagePtr& message, Conclusion conclusion,
+              std::vector<queue::NewMessage> notices, Done done);
   scheduler::Verdict report(const scheduler::Job& job, scheduler::Outcome outcome,
                             std::optional<WallTime> next);
   void settle_only(mail::QueueId id, mail::Settlement settlement, Done done);
@@ -157,6 +166,7 @@ class Dispatcher {
   std::unordered_map<std::string, std::string> last_reason_;  // by destination that failed
   std::function<void()> drained_;
   std::uint64_t last_attempt_ = 0;
+  std::size_t loading_ = 0;  // jobs whose message is on its way into memory
   std::size_t writing_ = 0;  // changes that are not durable yet
   queue::EventLoop::TimerId timer_ = 0;
   bool available_ = true;

@@ -9,18 +9,18 @@ namespace brevdue::daemon {
 
 using mail::RecipientStatus;
 
-void Dispatcher::hold(mail::QueueId id, Done done) {
-  const queue::QueuedMessage* message = queue_.find(id);
-  if (message == nullptr) return done(fail(ErrorCode::not_found, id.text()));
+void Dispatcher::hold(const queue::MessagePtr& message, Done done) {
+  const mail::QueueId id = message->id;
+  if (!queue_.stays(id)) return done(fail(ErrorCode::not_found, id.text()));
   mail::Settlement settlement = unchanged(message->state);
   settlement.held = true;
   scheduler_.hold(id);
   settle_only(id, std::move(settlement), std::move(done));
 }
 
-void Dispatcher::release(mail::QueueId id, Done done) {
-  const queue::QueuedMessage* message = queue_.find(id);
-  if (message == nullptr) return done(fail(ErrorCode::not_found, id.text()));
+void Dispatcher::release(const queue::MessagePtr& message, Done done) {
+  const mail::QueueId id = message->id;
+  if (!queue_.stays(id)) return done(fail(ErrorCode::not_found, id.text()));
   mail::Settlement settlement = unchanged(message->state);
   settlement.held = false;
   settlement.suspect = 0;
@@ -30,22 +30,32 @@ void Dispatcher::release(mail::QueueId id, Done done) {
   settle_only(id, std::move(settlement), std::move(done));
 }
 
-void Dispatcher::retry(mail::QueueId id, Done done) {
-  const queue::QueuedMessage* message = queue_.find(id);
-  if (message == nullptr) return done(fail(ErrorCode::not_found, id.text()));
-  if (message->state.held) {
-    return done(fail(ErrorCode::busy, id.text() + " is held; `brevdue queue release` ends that"));
+Result<void> Dispatcher::retry(const queue::QueuedMessage& message) {
+  const mail::QueueId id = message.id;
+  if (message.state.held) {
+    return fail(ErrorCode::busy, id.text() + " is held; `brevdue queue release` ends that");
   }
   scheduler_.retry(id, clock_.steady());
   pump_soon();
-  done({});
+  return {};
+}
+
+std::size_t Dispatcher::flush() {
+  pump_soon();
+  return scheduler_.flush(clock_.steady());
+}
+
+std::optional<std::size_t> Dispatcher::flush(const std::string& destination) {
+  if (!options_.relay_host.empty()) return std::nullopt;
+  pump_soon();
+  return scheduler_.flush(destination, clock_.steady());
 }
 
 // Fails every recipient that is still open and sends the DSN. Where an attempt is under way it may
 // be relayed all the same: the sender is then told too much, never too little.
-void Dispatcher::bounce(mail::QueueId id, Done done) {
-  const queue::QueuedMessage* message = queue_.find(id);
-  if (message == nullptr) return done(fail(ErrorCode::not_found, id.text()));
+void Dispatcher::bounce(const queue::MessagePtr& message, Done done) {
+  const mail::QueueId id = message->id;
+  if (!queue_.stays(id)) return done(fail(ErrorCode::not_found, id.text()));
   auto envelope = mail::decode_envelope(message->envelope.view());
   BREVDUE_ASSERT(envelope.has_value());
   Conclusion conclusion;
@@ -64,7 +74,7 @@ void Dispatcher::bounce(mail::QueueId id, Done done) {
                                  id.text(), envelope->recipients[i].address, reason));
   }
   scheduler_.remove(id);
-  write_down(id, *envelope, std::move(conclusion), std::move(done));
+  write_down(message, *envelope, std::move(conclusion), std::move(done));
 }
 
 void Dispatcher::discard(mail::QueueId id, Done done) {

@@ -56,7 +56,7 @@ Dispatcher::Flight Dispatcher::take_down(std::uint64_t attempt) {
   Flight flight = std::move(node.mapped());
   if (const auto link = links_.find(flight.slot); link != links_.end()) {
     --link->second.in_flight;
-    if (flight.job.exclusive) link->second.exclusive = false;
+    if (flight.attempt.job.exclusive) link->second.exclusive = false;
     if (link->second.alone) {
       // Still closed to all others until it runs.
       link->second.exclusive = true;
@@ -66,7 +66,7 @@ Dispatcher::Flight Dispatcher::take_down(std::uint64_t attempt) {
     }
     let_go_if_drained(flight.slot);
   }
-  if (const auto active = active_.find(flight.job.message); --active->second == 0) {
+  if (const auto active = active_.find(flight.attempt.job.message); --active->second == 0) {
     active_.erase(active);
   }
   return flight;
@@ -99,13 +99,13 @@ mail::Settlement Dispatcher::unchanged(const mail::DeliveryState& state) const {
 }
 
 void Dispatcher::crashed(const Flight& flight) {
-  const queue::QueuedMessage* message = queue_.find(flight.job.message);
-  if (message == nullptr || message->discarding) {
-    report(flight.job, scheduler::Outcome::crashed, std::nullopt);
+  const auto& [job, message] = flight.attempt;
+  if (!queue_.stays(job.message)) {
+    report(job, scheduler::Outcome::crashed, std::nullopt);
     return;
   }
   const WallTime now = clock_.wall();
-  const scheduler::Verdict verdict = report(flight.job, scheduler::Outcome::crashed, now);
+  const scheduler::Verdict verdict = report(job, scheduler::Outcome::crashed, now);
   mail::Settlement settlement = unchanged(message->state);
   settlement.suspect = verdict.suspect.value_or(settlement.suspect);
   settlement.held = settlement.held || verdict.hold;
@@ -113,10 +113,10 @@ void Dispatcher::crashed(const Flight& flight) {
   if (verdict.hold) {
     log_.error(
         fmt::format("{}: held: delivery crashed {} times with it; see `brevdue queue show {}`",
-                    flight.job.message.text(), settlement.suspect, flight.job.message.text()));
-    scheduler_.hold(flight.job.message);
+                    job.message.text(), settlement.suspect, job.message.text()));
+    scheduler_.hold(job.message);
   }
-  settle_only(flight.job.message, std::move(settlement), [](const Result<void>&) {});
+  settle_only(job.message, std::move(settlement), [](const Result<void>&) {});
 }
 
 void Dispatcher::settle_only(mail::QueueId id, mail::Settlement settlement, Done done) {
@@ -125,7 +125,8 @@ void Dispatcher::settle_only(mail::QueueId id, mail::Settlement settlement, Done
 }
 
 // A destination that is dead for good: its messages are deferred, or expire, with its last reason.
-void Dispatcher::suspend(const scheduler::Job& job, const Recipients& recipients) {
+void Dispatcher::suspend(Attempt attempt, Recipients recipients) {
+  const scheduler::Job& job = attempt.job;
   const auto known = last_reason_.find(std::string(scheduler_.name_of(job.destination)));
   const std::string reason =
       "delivery temporarily suspended: " +
@@ -136,8 +137,7 @@ void Dispatcher::suspend(const scheduler::Job& job, const Recipients& recipients
     outcome.recipients.push_back(
         {recipient, RecipientStatus::deferred, "4.4.1", reason, {}, false, false});
   }
-  const queue::QueuedMessage* message = queue_.find(job.message);
-  auto envelope = mail::decode_envelope(message->envelope.view());
+  auto envelope = mail::decode_envelope(attempt.message->envelope.view());
   const double delay = std::chrono::duration<double>(clock_.wall() - envelope->arrival).count();
   for (const std::uint32_t recipient : recipients) {
     log_.as("error", fmt::format("{}: to=<{}>, relay=none, delay={:.2f}, delays={:.2f}/0/0/0, "
@@ -145,28 +145,28 @@ void Dispatcher::suspend(const scheduler::Job& job, const Recipients& recipients
                                  job.message.text(), envelope->recipients[recipient].address,
                                  std::max(0.0, delay), std::max(0.0, delay), reason));
   }
-  conclude(Flight{job, 0, recipients}, outcome);
+  conclude(Flight{std::move(attempt), 0, std::move(recipients)}, outcome);
 }
 
 void Dispatcher::conclude(const Flight& flight, const delivery::Outcome& outcome) {
-  const queue::QueuedMessage* message = queue_.find(flight.job.message);
-  if (message == nullptr || message->discarding) {
-    report(flight.job, scheduler::Outcome::answered, std::nullopt);
+  const auto& [job, message] = flight.attempt;
+  if (!queue_.stays(job.message)) {
+    report(job, scheduler::Outcome::answered, std::nullopt);
     return;
   }
   auto envelope = mail::decode_envelope(message->envelope.view());
   BREVDUE_ASSERT(envelope.has_value());
   Conclusion conclusion = weigh(flight, *envelope, message->state, outcome);
-  if (!flight.job.suspended) remember_reason(flight.job, outcome);
+  if (!job.suspended) remember_reason(job, outcome);
   if (outcome.content_corrupt) {
-    log_.error(flight.job.message.text() + ": held: its content is damaged");
+    log_.error(job.message.text() + ": held: its content is damaged");
     conclusion.hold = true;
-    scheduler_.hold(flight.job.message);
+    scheduler_.hold(job.message);
   }
   const auto kind = outcome.destination_failed ? scheduler::Outcome::destination_failed
                                                : scheduler::Outcome::answered;
-  conclusion.suspect = report(flight.job, kind, conclusion.next).suspect;
-  write_down(flight.job.message, *envelope, std::move(conclusion), [](const Result<void>&) {});
+  conclusion.suspect = report(job, kind, conclusion.next).suspect;
+  write_down(message, *envelope, std::move(conclusion), [](const Result<void>&) {});
 }
 
 // Why a destination cannot be reached, for those of its messages that get no attempt of their own.
@@ -187,7 +187,7 @@ Dispatcher::Conclusion Dispatcher::weigh(const Flight& flight, const mail::Envel
   conclusion.settlement = unchanged(state);
   mail::Settlement& settlement = conclusion.settlement;
   const WallTime now = clock_.wall();
-  const std::uint32_t attempts = flight.job.attempts + 1u;
+  const std::uint32_t attempts = flight.attempt.job.attempts + 1u;
   const WallTime next = retry_.next_attempt(attempts, now, random_);
   settlement.attempts = std::max(state.attempts, attempts);
   // The disk holds one next attempt, the earliest of the message's slices.
@@ -247,33 +247,33 @@ void Dispatcher::notify_delay(const mail::Envelope&, const delivery::Outcome& ou
   }
 }
 
-void Dispatcher::write_down(mail::QueueId id, const mail::Envelope& envelope, Conclusion conclusion,
-                            Done done) {
+void Dispatcher::write_down(const queue::MessagePtr& message, const mail::Envelope& envelope,
+                            Conclusion conclusion, Done done) {
   std::erase_if(conclusion.owed, [&](const mail::DsnRecipient& recipient) {
     return !mail::dsn_owed(envelope, envelope.recipients[recipient.recipient], recipient.action);
   });
   done = counted(std::move(done));
-  if (conclusion.owed.empty()) return commit(id, std::move(conclusion), {}, std::move(done));
+  if (conclusion.owed.empty()) return commit(message, std::move(conclusion), {}, std::move(done));
   // The DSN quotes the message: its content is wanted once more.
-  queue_.read(id, [this, id, envelope, conclusion = std::move(conclusion),
-                   done = std::move(done)](Result<queue::Content> content) mutable {
+  queue_.read(message->id, [this, message, envelope, conclusion = std::move(conclusion),
+                            done = std::move(done)](Result<queue::Content> content) mutable {
     const std::string beginning = content ? beginning_of(*content) : std::string();
     auto notices =
         notices_.write(envelope, beginning, conclusion.owed,
                        retry_.expires_at(envelope.arrival, envelope.reverse_path.empty()));
     for (const queue::NewMessage& notice : notices) {
       const bool delayed = conclusion.owed.front().action == mail::DsnAction::delayed;
-      log_.as("bounce", fmt::format("{}: sender {} notification: {}", id.text(),
+      log_.as("bounce", fmt::format("{}: sender {} notification: {}", message->id.text(),
                                     delayed ? "delay" : "non-delivery", notice.id.text()));
     }
-    commit(id, std::move(conclusion), std::move(notices), std::move(done));
+    commit(message, std::move(conclusion), std::move(notices), std::move(done));
   });
 }
 
-void Dispatcher::commit(mail::QueueId id, Conclusion conclusion,
+void Dispatcher::commit(const queue::MessagePtr& message, Conclusion conclusion,
                         std::vector<queue::NewMessage> notices, Done done) {
-  const queue::QueuedMessage* message = queue_.find(id);
-  if (message == nullptr || message->discarding) return done({});
+  const mail::QueueId id = message->id;
+  if (!queue_.stays(id)) return done({});
   // What the operator or another attempt changed while the DSN was made stays.
   mail::Settlement& settlement = conclusion.settlement;
   settlement.held = message->state.held || conclusion.hold;

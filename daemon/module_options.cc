@@ -26,6 +26,7 @@ queue::QueueOptions queue_options(const config::Config& config, const std::strin
   options.committer.batch_bytes_max = config.queue.batch_bytes_max;
   options.committer.batch_count_max = config.queue.batch_count_max;
   options.content_cache_bytes = config.queue.content_cache;
+  options.message_cache_bytes = config.queue.message_cache;
   options.staged_directory = spool + "/staged";
   return options;
 }

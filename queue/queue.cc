@@ -30,6 +30,7 @@ Queue::Queue(QueueOptions options, StoreFactory factory, FileSystem& files, cons
       loop_(loop),
       log_(log),
       observer_(observer),
+      messages_(options_.message_cache_bytes),
       cache_(options_.content_cache_bytes),
       staging_(files, options_.staged_directory, loop) {}
 
@@ -70,35 +71,50 @@ void Queue::enqueue(NewMessage message, Done done) {
 }
 
 void Queue::take_in(NewMessage& message, Location location) {
-  QueuedMessage& queued = index_[message.id];
-  queued.id = message.id;
-  queued.location = location;
-  queued.envelope = std::move(message.envelope);
-  queued.size = message.size;
-  queued.recipient_count = message.recipient_count;
-  queued.staged = message.staged;
+  index_.insert(message.id, {.location = location, .staged = message.staged});
+  auto queued = std::make_shared<QueuedMessage>();
+  queued->id = message.id;
+  queued->envelope = std::move(message.envelope);
+  queued->size = message.size;
+  queued->recipient_count = message.recipient_count;
   cache_.put(message.id, message.content);
-  observer_.queued(queued);
+  messages_.put(queued);
+  observer_.queued(*queued);
 }
 
 void Queue::settle(mail::QueueId id, mail::Settlement delta, std::vector<NewMessage> notices,
                    Done done) {
-  const auto at = index_.find(id);
-  if (at == index_.end()) return done(fail(ErrorCode::not_found, id.text()));
-  QueuedMessage& message = at->second;
+  if (const auto message = messages_.find(id)) {
+    return change(*message, std::move(delta), std::move(notices), std::move(done));
+  }
+  load(id, [this, id, delta = std::move(delta), notices = std::move(notices),
+            done = std::move(done)](Result<MessagePtr> message) mutable {
+    if (!message) return done(std::unexpected(std::move(message.error())));
+    settle(id, std::move(delta), std::move(notices), std::move(done));
+  });
+}
+
+void Queue::change(QueuedMessage& message, mail::Settlement delta, std::vector<NewMessage> notices,
+                   Done done) {
   delta.sequence = message.next_sequence++;
   message.state.apply(delta);
-  cache_.erase(id);
-  commit({id, std::move(delta), std::move(notices), std::move(done), ++orders_});
+  messages_.resized(message.id);
+  cache_.erase(message.id);
+  commit({message.id, messages_.find(message.id), std::move(delta), std::move(notices),
+          std::move(done), ++orders_});
 }
 
 void Queue::discard(mail::QueueId id, std::vector<NewMessage> notices, Done done) {
-  const auto at = index_.find(id);
-  if (at == index_.end() || at->second.discarding) {
-    return done(fail(ErrorCode::not_found, id.text()));
-  }
-  at->second.discarding = true;
-  commit({id, std::monostate(), std::move(notices), std::move(done), ++orders_});
+  auto entry = index_.find(id);
+  if (!entry || entry->leaving) return done(fail(ErrorCode::not_found, id.text()));
+  entry->leaving = true;
+  index_.set(id, *entry);
+  commit({id, nullptr, Discarding{}, std::move(notices), std::move(done), ++orders_});
+}
+
+bool Queue::stays(mail::QueueId id) const {
+  const auto entry = index_.find(id);
+  return entry && !entry->leaving;
 }
 
 void Queue::commit(Order order) {
@@ -106,9 +122,9 @@ void Queue::commit(Order order) {
     parked_.emplace(order.number, std::move(order));
     return;
   }
-  const auto at = index_.find(order.id);
+  const auto entry = index_.find(order.id);
   // A discard that reached the disk before the store failed: what was asked for holds.
-  if (at == index_.end()) return order.done({});
+  if (!entry) return order.done({});
   if (const auto waiting = behind_.find(order.id); waiting != behind_.end()) {
     waiting->second.push_back(std::move(order));
     return;
@@ -122,9 +138,9 @@ void Queue::commit(Order order) {
   Batch group;
   for (const NewMessage& notice : order.notices) group.emplace_back(as_mutation(notice));
   if (const auto* settlement = std::get_if<mail::Settlement>(&order.change)) {
-    group.emplace_back(Settle{order.id, at->second.location, *settlement});
+    group.emplace_back(Settle{order.id, entry->location, *settlement});
   } else {
-    group.emplace_back(Discard{order.id, at->second.location});
+    group.emplace_back(Discard{order.id, entry->location});
   }
   committer_->submit(std::move(group),
                      [this, order = std::move(order)](BatchResults results) mutable {
@@ -180,55 +196,22 @@ void Queue::committed(Order order, BatchResults results) {
   if (!result) {
     log_.error(order.id.text() + ": " + describe(result.error()));
   }
-  const bool discarded = std::holds_alternative<std::monostate>(order.change);
-  if (discarded) {
+  if (std::holds_alternative<Discarding>(order.change)) {
     forget(order.id);
-  } else if (const auto at = index_.find(order.id); at != index_.end() && result) {
-    at->second.location = *result;
+  } else if (auto entry = index_.find(order.id); entry && result) {
+    entry->location = *result;
+    index_.set(order.id, *entry);
   }
   order.done({});
 }
 
 void Queue::forget(mail::QueueId id) {
-  const auto at = index_.find(id);
-  if (at == index_.end()) return;
-  if (at->second.staged) staging_.remove(id);
+  const auto entry = index_.find(id);
+  if (!entry) return;
+  if (entry->staged) staging_.remove(id);
   cache_.erase(id);
-  index_.erase(at);
-}
-
-void Queue::read(mail::QueueId id, ContentDone done) {
-  const auto at = index_.find(id);
-  if (at == index_.end()) return done(fail(ErrorCode::not_found, id.text()));
-  if (at->second.staged) {
-    return staging_.read(id, [done = std::move(done)](Result<UniqueFd> fd) mutable {
-      if (!fd) return done(std::unexpected(std::move(fd.error())));
-      done(Content{SharedBytes(), std::move(*fd)});
-    });
-  }
-  if (SharedBytes cached = cache_.get(id); !cached.empty()) {
-    return done(Content{std::move(cached), UniqueFd()});
-  }
-  if (!is_available()) return done(fail(ErrorCode::unavailable, "queue"));
-  reader_.push([this, alive = alive_, store = store_.get(), id, location = at->second.location,
-                done = std::move(done)]() mutable {
-    auto bytes = store->open(id, location);
-    loop_.post(
-        [alive = std::move(alive), bytes = std::move(bytes), done = std::move(done)]() mutable {
-          if (!*alive) return;
-          if (!bytes) return done(std::unexpected(std::move(bytes.error())));
-          done(Content{std::move(*bytes), UniqueFd()});
-        });
-  });
-}
-
-const QueuedMessage* Queue::find(mail::QueueId id) const {
-  const auto at = index_.find(id);
-  return at == index_.end() ? nullptr : &at->second;
-}
-
-void Queue::for_each(const std::function<void(const QueuedMessage&)>& visit) const {
-  for (const auto& [id, message] : index_) visit(message);
+  messages_.erase(id);
+  index_.erase(id);
 }
 
 CommitterStatistics Queue::statistics() const {

@@ -1,5 +1,5 @@
 // Queue: the durable queue as the rest of Brevdue sees it. It owns the store, the committer, the
-// one index of what is queued, the staging of large content and the cache of content just enqueued.
+// one index of what is queued, the staging of large content, and caches of what was just used.
 //
 // A message is staged (being received, invisible) → queued (durable, visible) → per recipient
 // relayed, deferred or failed → gone. queue/README.md has the table of transitions and what a crash
@@ -15,6 +15,9 @@
 //   already_exists the id is known; nothing was changed
 // A staged file whose enqueue is refused is removed. settle and discard are never refused: what
 // cannot be made durable now is submitted again once the store is back, and answered then.
+//
+// Envelopes and states of messages that nobody works with stay on the disk, but for those that the
+// cache has room for. load() brings one into memory, where it stays as long as somebody holds it.
 #pragma once
 
 #include <functional>
@@ -33,6 +36,9 @@
 #include "queue/committer.h"
 #include "queue/content_cache.h"
 #include "queue/event_loop.h"
+#include "queue/message_cache.h"
+#include "queue/message_index.h"
+#include "queue/queued_message.h"
 #include "queue/staging.h"
 #include "queue/store.h"
 #include "queue/worker.h"
@@ -42,20 +48,9 @@ namespace brevdue::queue {
 struct QueueOptions {
   CommitterOptions committer;
   std::size_t content_cache_bytes = 64u << 20;
+  std::size_t message_cache_bytes = 64u << 20;
   std::string staged_directory;
   std::chrono::seconds reopen_delay_max{10};
-};
-
-struct QueuedMessage {
-  mail::QueueId id;
-  Location location;
-  SharedBytes envelope;  // mail::encode of it
-  mail::DeliveryState state;
-  std::uint64_t size = 0;
-  std::uint32_t recipient_count = 0;
-  std::uint32_t next_sequence = 1;
-  bool staged = false;
-  bool discarding = false;  // a discard is on its way to the disk
 };
 
 struct NewMessage {
@@ -70,7 +65,8 @@ struct NewMessage {
 class QueueObserver {
  public:
   virtual ~QueueObserver() = default;
-  // A message is durable: it was just enqueued, or recovery found it.
+  // A message is durable: it was just enqueued, or recovery found it. Replies of earlier attempts
+  // may be missing in its state.
   virtual void queued(const QueuedMessage& message) = 0;
   // The store failed: nothing can be made durable until available() is called.
   virtual void unavailable() = 0;
@@ -90,6 +86,8 @@ class Queue {
   using StoreFactory = std::function<Result<std::unique_ptr<Store>>()>;
   using Done = std::move_only_function<void(Result<void>)>;
   using ContentDone = std::move_only_function<void(Result<Content>)>;
+  using LoadDone = std::move_only_function<void(Result<MessagePtr>)>;
+  using LookDone = std::move_only_function<void(std::vector<Result<MessagePtr>>)>;
 
   Queue(QueueOptions options, StoreFactory factory, FileSystem& files, const Clock& clock,
         EventLoop& loop, const Log& log, QueueObserver& observer);
@@ -102,12 +100,26 @@ class Queue {
 
   void enqueue(NewMessage message, Done done);
   // Writes a delta; sequence is filled in here. `notices` are DSNs that become durable no later.
+  // The message should be held (load()); if it is not in memory it is loaded first, and the
+  // settlement refused if that fails.
   void settle(mail::QueueId id, mail::Settlement delta, std::vector<NewMessage> notices, Done done);
   void discard(mail::QueueId id, std::vector<NewMessage> notices, Done done);
   void read(mail::QueueId id, ContentDone done);
 
-  const QueuedMessage* find(mail::QueueId id) const;
-  void for_each(const std::function<void(const QueuedMessage&)>& visit) const;
+  // Envelope and state; at once if it is in memory. While it is held the state is what was asked
+  // for last, durable or not. not_found if it is not queued, corrupt if it cannot be read any more.
+  void load(mail::QueueId id, LoadDone done);
+  // The same for many, in their order, to be looked at and not to be settled: what is not in memory
+  // is read, as it is on the disk, and not kept.
+  void look_at(std::vector<mail::QueueId> ids, LookDone done);
+
+  bool contains(mail::QueueId id) const { return index_.contains(id); }
+  // Queued, and no discard of it is on its way to the disk.
+  bool stays(mail::QueueId id) const;
+  template <class Visit>  // visit(id)
+  void for_each(Visit visit) const {
+    index_.for_each([&](mail::QueueId id, const IndexEntry&) { visit(id); });
+  }
   std::size_t size() const { return index_.size(); }
   // Queued and, as far as is known, not yet all recovered.
   bool recovering() const { return recovering_; }
@@ -131,9 +143,11 @@ class Queue {
   void reopen_after(std::chrono::milliseconds delay);
   void reopened();
   void reopen();
-  using Change = std::variant<mail::Settlement, std::monostate>;  // monostate: discard
+  struct Discarding {};
+  using Change = std::variant<mail::Settlement, Discarding>;
   struct Order {
     mail::QueueId id;
+    MessagePtr held;  // of a settlement: stays in memory until that is durable
     Change change;
     std::vector<NewMessage> notices;
     Done done;
@@ -146,6 +160,9 @@ class Queue {
   void committed(Order order, BatchResults results);
   void take_in(NewMessage& message, Location location);
   void forget(mail::QueueId id);
+  void change(QueuedMessage& message, mail::Settlement delta, std::vector<NewMessage> notices,
+              Done done);
+  void loaded(mail::QueueId id, Result<std::shared_ptr<QueuedMessage>> message);
 
   QueueOptions options_;
   StoreFactory factory_;
@@ -153,7 +170,8 @@ class Queue {
   EventLoop& loop_;
   const Log& log_;
   QueueObserver& observer_;
-  std::unordered_map<mail::QueueId, QueuedMessage> index_;
+  MessageIndex index_;
+  MessageCache messages_;
   ContentCache cache_;
   Staging staging_;
   std::unique_ptr<Store> store_;
@@ -173,6 +191,7 @@ class Queue {
   // Messages with an order that waits for room for its DSN, and what was asked for them since.
   std::unordered_map<mail::QueueId, std::vector<Order>> behind_;
   std::unordered_set<mail::QueueId> enqueueing_;
+  std::unordered_map<mail::QueueId, std::vector<LoadDone>> loading_;
   std::vector<mail::QueueId> doubtful_;           // staged; their record may have reached the disk
   std::unordered_set<mail::QueueId> unreadable_;  // in the store, not in the index
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

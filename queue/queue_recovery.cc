@@ -116,16 +116,17 @@ void Queue::adopt(RecoveredMessage message) {
     return;
   }
   if (index_.contains(message.id)) return;
-  QueuedMessage& queued = index_[message.id];
-  queued.id = message.id;
-  queued.location = message.location;
-  queued.envelope = std::move(message.envelope);
-  queued.state = std::move(message.state);
-  queued.size = envelope->content.size;
-  queued.recipient_count = static_cast<std::uint32_t>(envelope->recipients.size());
-  queued.next_sequence = queued.state.sequence + 1;
-  queued.staged = envelope->content.staged;
-  observer_.queued(queued);
+  index_.insert(message.id, {.location = message.location, .staged = envelope->content.staged});
+  auto queued = std::make_shared<QueuedMessage>();
+  queued->id = message.id;
+  queued->envelope = std::move(message.envelope);
+  queued->state = std::move(message.state);
+  queued->size = envelope->content.size;
+  queued->recipient_count = static_cast<std::uint32_t>(envelope->recipients.size());
+  queued->next_sequence = queued->state.sequence + 1;
+  const bool kept = messages_.has_room() || !is_short(queued->state);
+  if (kept) messages_.put(queued);
+  observer_.queued(*queued);
 }
 
 void Queue::recovery_ended(std::shared_ptr<Collector> found, Result<void> result) {
@@ -140,9 +141,9 @@ void Queue::recovery_ended(std::shared_ptr<Collector> found, Result<void> result
   if (!ever_recovered_) {
     ever_recovered_ = true;
     std::unordered_set<mail::QueueId> staged = unreadable_;
-    for (const auto& [id, message] : index_) {
-      if (message.staged) staged.insert(id);
-    }
+    index_.for_each([&](mail::QueueId id, const IndexEntry& entry) {
+      if (entry.staged) staged.insert(id);
+    });
     staging_.sweep(std::move(staged));
     observer_.recovered(count);
   }
@@ -153,21 +154,24 @@ void Queue::reconcile(std::shared_ptr<Collector> found) {
   std::unordered_set<mail::QueueId> present;
   for (RecoveredMessage& message : found->messages) {
     present.insert(message.id);
-    const auto at = index_.find(message.id);
-    if (at == index_.end()) {
+    auto entry = index_.find(message.id);
+    if (!entry) {
       adopt(std::move(message));
       continue;
     }
-    at->second.location = message.location;
-    at->second.next_sequence = std::max(at->second.next_sequence, message.state.sequence + 1);
+    entry->location = message.location;
+    index_.set(message.id, *entry);
+    if (const auto known = messages_.find(message.id)) {
+      known->next_sequence = std::max(known->next_sequence, message.state.sequence + 1);
+    }
   }
-  std::vector<mail::QueueId> missing;
-  for (const auto& [id, message] : index_) {
-    if (!present.contains(id)) missing.push_back(id);
-  }
-  for (const mail::QueueId id : missing) {
+  std::vector<std::pair<mail::QueueId, bool>> missing;
+  index_.for_each([&](mail::QueueId id, const IndexEntry& entry) {
+    if (!present.contains(id)) missing.emplace_back(id, entry.leaving);
+  });
+  for (const auto& [id, leaving] : missing) {
     // A discard that was on its way may have reached the disk; anything else is damage.
-    if (!index_.at(id).discarding) log_.error(id.text() + ": no longer in the store");
+    if (!leaving) log_.error(id.text() + ": no longer in the store");
     forget(id);
   }
   for (const mail::QueueId id : std::exchange(doubtful_, {})) {

@@ -26,6 +26,10 @@ class PositionHeap {
 
   template <class Access>
   void push(Access access, std::uint32_t index) {
+    // A large one grows by an eighth: a backlog's heap is most of the time nearly full.
+    if (indices_.size() == indices_.capacity() && indices_.size() >= 1024) {
+      indices_.reserve(indices_.size() + indices_.size() / 8);
+    }
     indices_.push_back(index);
     rise(access, indices_.size() - 1);
   }

@@ -50,7 +50,7 @@ ControlRequest list_of(const std::string& destination, const std::string& revers
   return request;
 }
 
-class Control : public testing::Test {
+class Control : public OnDiskAndInMemory {
  protected:
   Control() {
     auto bound = daemon::bind_control_socket(path, ::getuid(), ::getgid());
@@ -102,13 +102,13 @@ class Control : public testing::Test {
     return answer;
   }
 
-  DispatcherRig rig;
+  DispatcherRig rig{DispatcherRig::default_options(), GetParam()};
   TemporaryDirectory directory;
   const std::string path = directory.path_of("control");
   std::unique_ptr<daemon::ControlServer> server;
 };
 
-TEST_F(Control, ListsAllInTheOrderOfTheirIds) {
+TEST_P(Control, ListsAllInTheOrderOfTheirIds) {
   std::vector<mail::QueueId> ids;
   for (int i = 0; i < 1000; ++i) ids.push_back(rig.enqueue({"1@b.example"}));
   const Answer answer = ask(for_all(ControlVerb::list));
@@ -117,7 +117,7 @@ TEST_F(Control, ListsAllInTheOrderOfTheirIds) {
   EXPECT_EQ(answer.done->matched, 1000u);
 }
 
-TEST_F(Control, ChangesOfManyShareTheirCommits) {
+TEST_P(Control, ChangesOfManyShareTheirCommits) {
   for (int i = 0; i < 1000; ++i) rig.enqueue({"1@b.example"});
   rig.tap.batches.clear();
   const Answer answer = ask(for_all(ControlVerb::hold));
@@ -127,7 +127,7 @@ TEST_F(Control, ChangesOfManyShareTheirCommits) {
   for (const auto& [id, message] : rig.disk.messages) EXPECT_TRUE(message.state.held);
 }
 
-TEST_F(Control, IdsAreNarrowedNotWidened) {
+TEST_P(Control, IdsAreNarrowedNotWidened) {
   const mail::QueueId first = rig.enqueue({"1@b.example"});
   const mail::QueueId second = rig.enqueue({"1@b.example"});
   const mail::QueueId third = rig.enqueue({"1@c.example"});
@@ -140,13 +140,13 @@ TEST_F(Control, IdsAreNarrowedNotWidened) {
   EXPECT_TRUE(rig.on_disk(third));
 }
 
-TEST_F(Control, NothingNamedIsNothingDone) {
+TEST_P(Control, NothingNamedIsNothingDone) {
   const mail::QueueId id = rig.enqueue({"1@b.example"});
   EXPECT_EQ(ask(for_ids(ControlVerb::discard, {})).done->matched, 0u);
   EXPECT_TRUE(rig.on_disk(id));
 }
 
-TEST_F(Control, SelectsByDestinationAndSender) {
+TEST_P(Control, SelectsByDestinationAndSender) {
   rig.enqueue({"1@b.example"}, "one@a.example");
   rig.enqueue({"1@c.example", "2@B.example"}, "");
   rig.enqueue({"1@c.example"}, "one@a.example");
@@ -155,7 +155,7 @@ TEST_F(Control, SelectsByDestinationAndSender) {
   EXPECT_THAT(ask(list_of("b.example", "one@a.example")).entries, SizeIs(1));
 }
 
-TEST_F(Control, UnknownIdsAreNamed) {
+TEST_P(Control, UnknownIdsAreNamed) {
   const mail::QueueId id = rig.enqueue({"1@b.example"});
   const mail::QueueId unknown(id.value() + 1);
   const Answer answer = ask(for_ids(ControlVerb::hold, {unknown, id}));
@@ -164,7 +164,7 @@ TEST_F(Control, UnknownIdsAreNamed) {
   EXPECT_THAT(answer.lines[0], HasSubstr(unknown.text()));
 }
 
-TEST_F(Control, ARefusedChangeDoesNotCount) {
+TEST_P(Control, ARefusedChangeDoesNotCount) {
   const mail::QueueId id = rig.enqueue({"1@b.example"});
   EXPECT_EQ(ask(for_ids(ControlVerb::hold, {id})).done->matched, 1u);
   const Answer answer = ask(for_ids(ControlVerb::retry, {id, id}));
@@ -172,21 +172,21 @@ TEST_F(Control, ARefusedChangeDoesNotCount) {
   EXPECT_THAT(answer.lines, SizeIs(2));
 }
 
-TEST_F(Control, ShowsTheContent) {
+TEST_P(Control, ShowsTheContent) {
   const mail::QueueId id = rig.enqueue({"1@b.example"});
   const Answer answer = ask(for_ids(ControlVerb::show, {id}));
   ASSERT_THAT(answer.entries, SizeIs(1));
   EXPECT_THAT(answer.content, HasSubstr("Hello."));
 }
 
-TEST_F(Control, BouncesAllAtOnce) {
+TEST_P(Control, BouncesAllAtOnce) {
   for (int i = 0; i < 600; ++i) rig.enqueue({"1@b.example"}, "s@a.example");
   const Answer answer = ask(for_all(ControlVerb::bounce));
   EXPECT_EQ(answer.done->matched, 600u);
   EXPECT_THAT(rig.notices_on_disk(), SizeIs(600));
 }
 
-TEST_F(Control, AClientThatReadsNothingHoldsNobodyUp) {
+TEST_P(Control, AClientThatReadsNothingHoldsNobodyUp) {
   std::vector<mail::QueueId> ids;
   for (int i = 0; i < 3000; ++i) ids.push_back(rig.enqueue({"1@b.example"}));
   UniqueFd deaf = connect();
@@ -200,7 +200,7 @@ TEST_F(Control, AClientThatReadsNothingHoldsNobodyUp) {
   EXPECT_THAT(ask(for_all(ControlVerb::list)).entries, SizeIs(3000));
 }
 
-TEST_F(Control, ABrokenRequestClosesTheConnection) {
+TEST_P(Control, ABrokenRequestClosesTheConnection) {
   bool closed = false;
   ipc::Channel channel(rig.loop, connect());
   channel.start([](std::uint8_t, std::string_view, UniqueFd) {},
@@ -209,7 +209,7 @@ TEST_F(Control, ABrokenRequestClosesTheConnection) {
   EXPECT_TRUE(rig.run_until_so([&] { return closed; }));
 }
 
-TEST_F(Control, AClientThatGoesEndsItsRequest) {
+TEST_P(Control, AClientThatGoesEndsItsRequest) {
   for (int i = 0; i < 2000; ++i) rig.enqueue({"1@b.example"});
   {
     ipc::Channel channel(rig.loop, connect());
@@ -224,7 +224,7 @@ TEST_F(Control, AClientThatGoesEndsItsRequest) {
   EXPECT_THAT(ask(for_all(ControlVerb::list)).entries, SizeIs(2000));
 }
 
-TEST_F(Control, MoreThanCanBeServedWaitTheirTurn) {
+TEST_P(Control, MoreThanCanBeServedWaitTheirTurn) {
   std::vector<UniqueFd> silent;
   for (int i = 0; i < 64; ++i) silent.push_back(connect());
   rig.run_all();
@@ -245,6 +245,32 @@ TEST_F(Control, MoreThanCanBeServedWaitTheirTurn) {
   silent.clear();
   EXPECT_TRUE(rig.run_until_so([&] { return done.has_value(); }));
 }
+
+TEST_P(Control, FlushMeansTheDomainAlsoBehindARelayHost) {
+  auto options = DispatcherRig::default_options();
+  options.relay_host = "relay.example:25";
+  rig.dispatcher->configure(options);
+  FakeDelivery& relay = rig.attach();
+  const mail::QueueId b = rig.enqueue({"1@b.example"});
+  const mail::QueueId c = rig.enqueue({"1@c.example"});
+  const mail::QueueId held = rig.enqueue({"2@c.example"});
+  ASSERT_TRUE(rig.run_until_so([&] { return relay.jobs.size() == 3; }));
+  for (std::size_t i = 0; i < 3; ++i) relay.answer(i, RecipientStatus::deferred, "451 later");
+  for (const mail::QueueId id : {b, c, held}) {
+    ASSERT_TRUE(rig.run_until_so([&] { return rig.state_on_disk(id).attempts == 1; }));
+  }
+  EXPECT_EQ(ask(for_ids(ControlVerb::hold, {held})).done->matched, 1u);
+  ControlRequest flush;
+  flush.verb = ControlVerb::flush;
+  flush.destination = "c.example";
+  const Answer answer = ask(flush);
+  EXPECT_EQ(answer.done->matched, 1u);
+  EXPECT_THAT(answer.lines, SizeIs(0));
+  ASSERT_TRUE(rig.run_until_so([&] { return relay.jobs.size() == 4; }));
+  EXPECT_EQ(relay.jobs[3].envelope.id, c);
+}
+
+INSTANTIATE_TEST_SUITE_P(Messages, Control, OnDiskAndInMemory::both(), OnDiskAndInMemory::name);
 
 }  // namespace
 }  // namespace brevdue::tests

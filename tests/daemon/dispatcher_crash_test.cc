@@ -69,7 +69,7 @@ TEST(DispatcherCrash, AfterThreeTheMessageIsHeld) {
   EXPECT_EQ(last.jobs[0].envelope.id, other);
   // The operator has looked at it: it counts anew.
   bool released = false;
-  rig.dispatcher->release(id, [&](const Result<void>& result) { released = result.has_value(); });
+  rig.release(id, [&](const Result<void>& result) { released = result.has_value(); });
   ASSERT_TRUE(rig.run_until_so([&] { return released && last.jobs.size() == 2; }));
   EXPECT_EQ(last.jobs[1].envelope.id, id);
   EXPECT_EQ(rig.state_on_disk(id).suspect, 0u);

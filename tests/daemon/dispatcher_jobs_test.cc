@@ -9,6 +9,17 @@ namespace {
 using mail::RecipientStatus;
 using namespace std::chrono_literals;
 
+// A message that was deferred once and is no longer in memory.
+mail::QueueId defer_and_forget(DispatcherRig& rig, FakeDelivery& delivery) {
+  const mail::QueueId id = rig.enqueue({"1@b.example"});
+  EXPECT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 1; }));
+  delivery.answer(0, RecipientStatus::deferred, "451 later");
+  EXPECT_TRUE(rig.run_until_so([&] { return rig.state_on_disk(id).attempts == 1; }));
+  rig.enqueue({"1@c.example"});
+  EXPECT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 2; }));
+  return id;
+}
+
 TEST(DispatcherJobs, AMessageIsHandedOutOnce) {
   DispatcherRig rig;
   FakeDelivery& first = rig.attach(1);
@@ -118,7 +129,7 @@ TEST(DispatcherJobs, NoneWhileTheStoreIsUnavailable) {
   ASSERT_TRUE(rig.run_until_so([&] { return rig.log.says("gives up its store"); }));
   delivery.answer(1, RecipientStatus::deferred, "451 later");
   rig.run_all();
-  rig.dispatcher->flush({});
+  rig.dispatcher->flush();
   rig.run_all();
   EXPECT_EQ(delivery.jobs.size(), 2u);
   EXPECT_TRUE(rig.on_disk(first));
@@ -139,7 +150,7 @@ TEST(DispatcherJobs, WhoseContentCannotBeReadNowCountForNothing) {
   delivery.answer(0, RecipientStatus::deferred, "451 later");
   ASSERT_TRUE(rig.run_until_so([&] { return rig.state_on_disk(id).attempts == 1; }));
   rig.tap.refuse_reads = true;
-  rig.dispatcher->flush({});
+  rig.dispatcher->flush();
   ASSERT_TRUE(rig.run_until_so([&] { return rig.tap.reads_refused == 1; }));
   rig.run_all();
   rig.tap.refuse_reads = false;
@@ -148,6 +159,38 @@ TEST(DispatcherJobs, WhoseContentCannotBeReadNowCountForNothing) {
   EXPECT_EQ(rig.state_on_disk(id).attempts, 1u);
   rig.pass(1min);
   ASSERT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 2; }));
+}
+
+TEST(DispatcherJobs, WhoseMessageCannotBeLoadedNowCountForNothing) {
+  DispatcherRig rig(DispatcherRig::default_options(), 0);
+  FakeDelivery& delivery = rig.attach();
+  const mail::QueueId id = defer_and_forget(rig, delivery);
+  rig.tap.refuse_reads = true;
+  rig.dispatcher->flush();
+  ASSERT_TRUE(rig.run_until_so([&] { return rig.tap.reads_refused == 1; }));
+  rig.run_all();
+  rig.tap.refuse_reads = false;
+  EXPECT_EQ(delivery.jobs.size(), 2u);
+  EXPECT_EQ(rig.state_on_disk(id).attempts, 1u);
+  rig.pass(1min);
+  ASSERT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 3; }));
+  EXPECT_EQ(delivery.jobs[2].envelope.id, id);
+}
+
+TEST(DispatcherJobs, WhoseMessageIsDamagedAreHeldAndTheLogSaysSo) {
+  DispatcherRig rig(DispatcherRig::default_options(), 0);
+  FakeDelivery& delivery = rig.attach();
+  const mail::QueueId id = defer_and_forget(rig, delivery);
+  rig.tap.refusal = ErrorCode::corrupt;
+  rig.tap.refuse_reads = true;
+  rig.dispatcher->flush();
+  ASSERT_TRUE(rig.run_until_so([&] { return rig.tap.reads_refused == 1; }));
+  rig.run_all();
+  rig.tap.refuse_reads = false;
+  EXPECT_TRUE(rig.log.says(id.text() + ": held until the next start"));
+  rig.pass(24h);
+  EXPECT_EQ(delivery.jobs.size(), 2u);
+  EXPECT_TRUE(rig.is_queued(id));
 }
 
 TEST(DispatcherJobs, FollowAChangeOfTheRelayHost) {
@@ -163,7 +206,7 @@ TEST(DispatcherJobs, FollowAChangeOfTheRelayHost) {
 
   options.relay_host = "new.example:25";
   rig.dispatcher->configure(options);
-  EXPECT_EQ(rig.dispatcher->flush({}), 1u);
+  EXPECT_EQ(rig.dispatcher->flush(), 1u);
   ASSERT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 2; }));
   EXPECT_EQ(delivery.jobs[1].next_hop, "relay:new.example:25");
   EXPECT_EQ(delivery.jobs[1].recipients, (std::vector<std::uint32_t>{0, 1, 2}));
@@ -172,7 +215,7 @@ TEST(DispatcherJobs, FollowAChangeOfTheRelayHost) {
 
   options.relay_host.clear();
   rig.dispatcher->configure(options);
-  EXPECT_EQ(rig.dispatcher->flush({}), 1u);
+  EXPECT_EQ(rig.dispatcher->flush(), 1u);
   ASSERT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 4; }));
   const std::size_t b = delivery.jobs[2].next_hop == "b.example" ? 2 : 3;
   EXPECT_EQ(delivery.jobs[b].next_hop, "b.example");

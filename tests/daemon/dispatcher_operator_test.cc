@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::SizeIs;
 
-class DispatcherOperator : public testing::Test {
+class DispatcherOperator : public OnDiskAndInMemory {
  protected:
   daemon::Dispatcher::Done remember() {
     return [this](const Result<void>& result) { answer = result; };
@@ -24,15 +24,15 @@ class DispatcherOperator : public testing::Test {
     return rig.run_until_so([this, count] { return delivery.jobs.size() == count; });
   }
 
-  DispatcherRig rig;
+  DispatcherRig rig{DispatcherRig::default_options(), GetParam()};
   FakeDelivery& delivery = rig.attach();
   std::optional<Result<void>> answer;
 };
 
-TEST_F(DispatcherOperator, AHoldDuringAnAttemptHoldsWhatThatDefers) {
+TEST_P(DispatcherOperator, AHoldDuringAnAttemptHoldsWhatThatDefers) {
   const mail::QueueId id = rig.enqueue({"1@b.example", "2@b.example"});
   ASSERT_TRUE(has_jobs(1));
-  rig.dispatcher->hold(id, remember());
+  rig.hold(id, remember());
   ASSERT_TRUE(answered());
   EXPECT_TRUE(rig.state_on_disk(id).held);
   delivery.answer(0, RecipientStatus::deferred, "451 later");
@@ -40,21 +40,21 @@ TEST_F(DispatcherOperator, AHoldDuringAnAttemptHoldsWhatThatDefers) {
   EXPECT_TRUE(rig.state_on_disk(id).held);
   rig.pass(24h);
   EXPECT_THAT(delivery.jobs, SizeIs(1));
-  rig.dispatcher->release(id, remember());
+  rig.release(id, remember());
   ASSERT_TRUE(has_jobs(2));
   EXPECT_FALSE(rig.state_on_disk(id).held);
 }
 
-TEST_F(DispatcherOperator, AHoldDuringAnAttemptThatRelaysIsOfNoUse) {
+TEST_P(DispatcherOperator, AHoldDuringAnAttemptThatRelaysIsOfNoUse) {
   const mail::QueueId id = rig.enqueue({"1@b.example"});
   ASSERT_TRUE(has_jobs(1));
-  rig.dispatcher->hold(id, remember());
+  rig.hold(id, remember());
   ASSERT_TRUE(answered());
   delivery.answer(0, RecipientStatus::relayed);
   ASSERT_TRUE(rig.run_until_so([&] { return !rig.on_disk(id); }));
 }
 
-TEST_F(DispatcherOperator, AHoldThatComesWhileADsnIsMadeStays) {
+TEST_P(DispatcherOperator, AHoldThatComesWhileADsnIsMadeStays) {
   const mail::QueueId id = rig.enqueue({"1@b.example", "2@c.example"});
   ASSERT_TRUE(has_jobs(2));
   const std::size_t b = delivery.jobs[0].next_hop == "b.example" ? 0 : 1;
@@ -63,7 +63,7 @@ TEST_F(DispatcherOperator, AHoldThatComesWhileADsnIsMadeStays) {
   ASSERT_TRUE(rig.run_until_so([&] { return rig.state_on_disk(id).attempts == 1; }));
   delivery.answer(b, RecipientStatus::failed, "550 no");
   ASSERT_TRUE(rig.run_until_so([&] {
-    rig.dispatcher->hold(id, remember());
+    rig.hold(id, remember());
     return !rig.notices_on_disk().empty();
   }));
   rig.run_all();
@@ -72,13 +72,13 @@ TEST_F(DispatcherOperator, AHoldThatComesWhileADsnIsMadeStays) {
             RecipientStatus::failed);
 }
 
-TEST_F(DispatcherOperator, BounceTellsTheSenderAboutAllThatIsOpen) {
+TEST_P(DispatcherOperator, BounceTellsTheSenderAboutAllThatIsOpen) {
   const mail::QueueId id = rig.enqueue({"1@b.example", "2@c.example"});
   ASSERT_TRUE(has_jobs(2));
   const std::size_t b = delivery.jobs[0].next_hop == "b.example" ? 0 : 1;
   delivery.answer(b, RecipientStatus::relayed);
   ASSERT_TRUE(rig.run_until_so([&] { return rig.state_on_disk(id).attempts == 1; }));
-  rig.dispatcher->bounce(id, remember());
+  rig.bounce(id, remember());
   ASSERT_TRUE(answered());
   EXPECT_FALSE(rig.on_disk(id));
   ASSERT_THAT(rig.notices_on_disk(), SizeIs(1));
@@ -91,18 +91,18 @@ TEST_F(DispatcherOperator, BounceTellsTheSenderAboutAllThatIsOpen) {
   EXPECT_THAT(rig.notices_on_disk(), SizeIs(1));
 }
 
-TEST_F(DispatcherOperator, TwoBouncesMakeOneDsn) {
+TEST_P(DispatcherOperator, TwoBouncesMakeOneDsn) {
   const mail::QueueId id = rig.enqueue({"1@b.example"});
   ASSERT_TRUE(has_jobs(1));
   std::optional<Result<void>> second;
-  rig.dispatcher->bounce(id, remember());
-  rig.dispatcher->bounce(id, [&](const Result<void>& result) { second = result; });
+  rig.bounce(id, remember());
+  rig.bounce(id, [&](const Result<void>& result) { second = result; });
   ASSERT_TRUE(answered());
   ASSERT_TRUE(rig.run_until_so([&] { return second.has_value(); }));
   EXPECT_THAT(rig.notices_on_disk(), SizeIs(1));
 }
 
-TEST_F(DispatcherOperator, DeleteDuringAnAttemptForgetsTheMessage) {
+TEST_P(DispatcherOperator, DeleteDuringAnAttemptForgetsTheMessage) {
   const mail::QueueId id = rig.enqueue({"1@b.example", "2@b.example"});
   ASSERT_TRUE(has_jobs(1));
   rig.dispatcher->discard(id, remember());
@@ -115,7 +115,7 @@ TEST_F(DispatcherOperator, DeleteDuringAnAttemptForgetsTheMessage) {
   EXPECT_THAT(rig.notices_on_disk(), SizeIs(0));
 }
 
-TEST_F(DispatcherOperator, DeleteBeforeACrashLeavesNothingSuspect) {
+TEST_P(DispatcherOperator, DeleteBeforeACrashLeavesNothingSuspect) {
   const mail::QueueId id = rig.enqueue({"1@b.example"});
   ASSERT_TRUE(has_jobs(1));
   rig.dispatcher->discard(id, remember());
@@ -125,56 +125,56 @@ TEST_F(DispatcherOperator, DeleteBeforeACrashLeavesNothingSuspect) {
   EXPECT_EQ(rig.queue->size(), 0u);
 }
 
-TEST_F(DispatcherOperator, RetryIsAnAttemptNow) {
+TEST_P(DispatcherOperator, RetryIsAnAttemptNow) {
   const mail::QueueId id = rig.enqueue({"1@b.example"});
   ASSERT_TRUE(has_jobs(1));
   delivery.answer(0, RecipientStatus::deferred, "451 later");
   ASSERT_TRUE(rig.run_until_so([&] { return rig.state_on_disk(id).attempts == 1; }));
-  rig.dispatcher->retry(id, remember());
+  answer = rig.retry(id);
   ASSERT_TRUE(answered());
   ASSERT_TRUE(has_jobs(2));
 }
 
-TEST_F(DispatcherOperator, RetryOfAHeldMessageSaysSo) {
+TEST_P(DispatcherOperator, RetryOfAHeldMessageSaysSo) {
   const mail::QueueId id = rig.enqueue({"1@b.example"});
   ASSERT_TRUE(has_jobs(1));
-  rig.dispatcher->hold(id, remember());
+  rig.hold(id, remember());
   ASSERT_TRUE(answered());
-  rig.dispatcher->retry(id, remember());
+  answer = rig.retry(id);
   ASSERT_FALSE(answer->has_value());
   EXPECT_THAT(answer->error().context, HasSubstr("is held"));
 }
 
-TEST_F(DispatcherOperator, WhatIsUnknownIsSaidToBe) {
-  const mail::QueueId id(12345u << 12);
+TEST_P(DispatcherOperator, WhatIsGoneIsSaidToBeUnknown) {
+  const mail::QueueId id = rig.enqueue({"1@b.example"});
+  ASSERT_TRUE(has_jobs(1));
+  queue::MessagePtr message;
+  rig.queue->load(id, [&](const Result<queue::MessagePtr>& loaded) { message = loaded.value(); });
+  delivery.answer(0, RecipientStatus::relayed);
+  ASSERT_TRUE(rig.run_until_so([&] { return !rig.is_queued(id); }));
   for (auto change :
-       {&daemon::Dispatcher::hold, &daemon::Dispatcher::release, &daemon::Dispatcher::retry,
-        &daemon::Dispatcher::bounce, &daemon::Dispatcher::discard}) {
+       {&daemon::Dispatcher::hold, &daemon::Dispatcher::release, &daemon::Dispatcher::bounce}) {
     answer.reset();
-    ((*rig.dispatcher).*change)(id, remember());
+    ((*rig.dispatcher).*change)(message, remember());
     ASSERT_TRUE(answer.has_value());
     ASSERT_FALSE(answer->has_value());
     EXPECT_EQ(answer->error().code, ErrorCode::not_found);
   }
+  answer.reset();
+  rig.dispatcher->discard(id, remember());
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->error().code, ErrorCode::not_found);
 }
 
-TEST_F(DispatcherOperator, FlushMeansTheDomainAlsoBehindARelayHost) {
+TEST_P(DispatcherOperator, FlushOfADomainBehindARelayHostIsLeftToWhoReadsEnvelopes) {
   auto options = DispatcherRig::default_options();
   options.relay_host = "relay.example:25";
   DispatcherRig relaying(options);
-  FakeDelivery& relay = relaying.attach();
-  const mail::QueueId b = relaying.enqueue({"1@b.example"});
-  const mail::QueueId c = relaying.enqueue({"1@c.example"});
-  ASSERT_TRUE(relaying.run_until_so([&] { return relay.jobs.size() == 2; }));
-  relay.answer(0, RecipientStatus::deferred, "451 later");
-  relay.answer(1, RecipientStatus::deferred, "451 later");
-  ASSERT_TRUE(relaying.run_until_so([&] {
-    return relaying.state_on_disk(b).attempts == 1 && relaying.state_on_disk(c).attempts == 1;
-  }));
-  EXPECT_EQ(relaying.dispatcher->flush("c.example"), 1u);
-  ASSERT_TRUE(relaying.run_until_so([&] { return relay.jobs.size() == 3; }));
-  EXPECT_EQ(relay.jobs[2].envelope.id, c);
+  EXPECT_EQ(relaying.dispatcher->flush("c.example"), std::nullopt);
 }
+
+INSTANTIATE_TEST_SUITE_P(Messages, DispatcherOperator, OnDiskAndInMemory::both(),
+                         OnDiskAndInMemory::name);
 
 }  // namespace
 }  // namespace brevdue::tests

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::SizeIs;
 
-class DispatcherOutcomes : public testing::Test {
+class DispatcherOutcomes : public OnDiskAndInMemory {
  protected:
   // Hands one job for all of `recipients`, which share a domain, to the delivery process.
   const delivery::Job& begin(const std::vector<std::string>& recipients,
@@ -42,12 +42,12 @@ class DispatcherOutcomes : public testing::Test {
     delivery.answer(delivery.jobs.size() - 1, std::move(outcome));
   }
 
-  DispatcherRig rig;
+  DispatcherRig rig{DispatcherRig::default_options(), GetParam()};
   FakeDelivery& delivery = rig.attach();
   mail::QueueId id;
 };
 
-TEST_F(DispatcherOutcomes, WhatIsDeferredStaysWithItsReplies) {
+TEST_P(DispatcherOutcomes, WhatIsDeferredStaysWithItsReplies) {
   begin({"1@b.example", "2@b.example"});
   answer(mixed({RecipientStatus::deferred, RecipientStatus::relayed}));
   ASSERT_TRUE(rig.run_until_so([&] { return rig.state_on_disk(id).attempts == 1; }));
@@ -62,7 +62,7 @@ TEST_F(DispatcherOutcomes, WhatIsDeferredStaysWithItsReplies) {
   EXPECT_EQ(delivery.jobs[1].recipients, (std::vector<std::uint32_t>{0}));
 }
 
-TEST_F(DispatcherOutcomes, ADsnIsInTheBatchOfTheDiscardThatItAnswers) {
+TEST_P(DispatcherOutcomes, ADsnIsInTheBatchOfTheDiscardThatItAnswers) {
   begin({"1@b.example", "2@b.example"});
   answer(mixed({RecipientStatus::failed, RecipientStatus::relayed}));
   ASSERT_TRUE(rig.run_until_so([&] { return !rig.on_disk(id); }));
@@ -76,7 +76,7 @@ TEST_F(DispatcherOutcomes, ADsnIsInTheBatchOfTheDiscardThatItAnswers) {
   EXPECT_THAT(rig.notices_on_disk()[0], Not(HasSubstr("2@b.example")));
 }
 
-TEST_F(DispatcherOutcomes, ADsnIsInTheBatchOfTheSettleThatItAnswers) {
+TEST_P(DispatcherOutcomes, ADsnIsInTheBatchOfTheSettleThatItAnswers) {
   begin({"1@b.example", "2@b.example"});
   answer(mixed({RecipientStatus::failed, RecipientStatus::deferred}));
   ASSERT_TRUE(rig.run_until_so([&] { return rig.state_on_disk(id).attempts == 1; }));
@@ -86,7 +86,7 @@ TEST_F(DispatcherOutcomes, ADsnIsInTheBatchOfTheSettleThatItAnswers) {
   EXPECT_EQ(rig.state_on_disk(id).status_of(0), RecipientStatus::failed);
 }
 
-TEST_F(DispatcherOutcomes, ADsnIsRelayedLikeAnyOtherMessage) {
+TEST_P(DispatcherOutcomes, ADsnIsRelayedLikeAnyOtherMessage) {
   begin({"1@b.example"});
   answer(mixed({RecipientStatus::failed}));
   ASSERT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 2; }));
@@ -98,14 +98,14 @@ TEST_F(DispatcherOutcomes, ADsnIsRelayedLikeAnyOtherMessage) {
   EXPECT_THAT(rig.notices_on_disk(), SizeIs(0));
 }
 
-TEST_F(DispatcherOutcomes, NotifyNeverIsObeyed) {
+TEST_P(DispatcherOutcomes, NotifyNeverIsObeyed) {
   begin({"1@b.example"}, "sender@a.example", mail::DsnNotify::never);
   answer(mixed({RecipientStatus::failed}));
   ASSERT_TRUE(rig.run_until_so([&] { return rig.queue->size() == 0; }));
   EXPECT_THAT(rig.notices_on_disk(), SizeIs(0));
 }
 
-TEST_F(DispatcherOutcomes, NotifySuccessIsOursWhereTheNextHopCannot) {
+TEST_P(DispatcherOutcomes, NotifySuccessIsOursWhereTheNextHopCannot) {
   begin({"1@b.example", "2@b.example"}, "sender@a.example", mail::DsnNotify::success);
   delivery::Outcome outcome = mixed({RecipientStatus::relayed, RecipientStatus::relayed});
   outcome.recipients[1].dsn_relayed = true;
@@ -116,7 +116,7 @@ TEST_F(DispatcherOutcomes, NotifySuccessIsOursWhereTheNextHopCannot) {
   EXPECT_THAT(rig.notices_on_disk()[0], Not(HasSubstr("2@b.example")));
 }
 
-TEST_F(DispatcherOutcomes, ARecipientWithoutAnAnswerIsDeferred) {
+TEST_P(DispatcherOutcomes, ARecipientWithoutAnAnswerIsDeferred) {
   begin({"1@b.example", "2@b.example", "3@b.example"});
   delivery::Outcome outcome = mixed({RecipientStatus::relayed});
   outcome.recipients.push_back(outcome.recipients[0]);
@@ -129,7 +129,7 @@ TEST_F(DispatcherOutcomes, ARecipientWithoutAnAnswerIsDeferred) {
   EXPECT_EQ(delivery.jobs[1].recipients, (std::vector<std::uint32_t>{1, 2}));
 }
 
-TEST_F(DispatcherOutcomes, ForARecipientOfAnotherJobAreIgnored) {
+TEST_P(DispatcherOutcomes, ForARecipientOfAnotherJobAreIgnored) {
   begin({"1@b.example", "2@c.example"});
   ASSERT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 2; }));
   const std::size_t b = delivery.jobs[0].next_hop == "b.example" ? 0 : 1;
@@ -141,7 +141,7 @@ TEST_F(DispatcherOutcomes, ForARecipientOfAnotherJobAreIgnored) {
   EXPECT_TRUE(rig.is_queued(id));
 }
 
-TEST_F(DispatcherOutcomes, OfAnUnknownAttemptCloseTheChannel) {
+TEST_P(DispatcherOutcomes, OfAnUnknownAttemptCloseTheChannel) {
   begin({"1@b.example"});
   delivery::Outcome outcome = mixed({RecipientStatus::relayed});
   outcome.attempt = 4711;
@@ -150,7 +150,7 @@ TEST_F(DispatcherOutcomes, OfAnUnknownAttemptCloseTheChannel) {
   EXPECT_TRUE(rig.is_queued(id));
 }
 
-TEST_F(DispatcherOutcomes, AMessageExpiresAtTheEndOfAnAttempt) {
+TEST_P(DispatcherOutcomes, AMessageExpiresAtTheEndOfAnAttempt) {
   begin({"1@b.example"});
   const auto retry = DispatcherRig::default_options().retry;
   // DSNs that have the sender's domain stay, so that they can be counted.
@@ -177,7 +177,7 @@ TEST_F(DispatcherOutcomes, AMessageExpiresAtTheEndOfAnAttempt) {
   EXPECT_EQ(delayed, retry.delay_notice_after.count() > 0 ? 1u : 0u);
 }
 
-TEST_F(DispatcherOutcomes, ADestinationThatFailsIsSuspendedAndItsMessagesStay) {
+TEST_P(DispatcherOutcomes, ADestinationThatFailsIsSuspendedAndItsMessagesStay) {
   auto options = DispatcherRig::default_options();
   std::vector<mail::QueueId> all;
   for (int i = 0; i < 60; ++i) all.push_back(rig.enqueue({"1@b.example"}));
@@ -199,7 +199,7 @@ TEST_F(DispatcherOutcomes, ADestinationThatFailsIsSuspendedAndItsMessagesStay) {
   for (const mail::QueueId one : all) EXPECT_TRUE(rig.on_disk(one));
 }
 
-TEST_F(DispatcherOutcomes, DamagedContentIsHeld) {
+TEST_P(DispatcherOutcomes, DamagedContentIsHeld) {
   begin({"1@b.example"});
   delivery::Outcome outcome = mixed({RecipientStatus::deferred});
   outcome.content_corrupt = true;
@@ -209,7 +209,7 @@ TEST_F(DispatcherOutcomes, DamagedContentIsHeld) {
   EXPECT_THAT(delivery.jobs, SizeIs(1));
 }
 
-TEST_F(DispatcherOutcomes, ADrainWaitsForTheLastOneToBeDurable) {
+TEST_P(DispatcherOutcomes, ADrainWaitsForTheLastOneToBeDurable) {
   begin({"1@b.example"});
   bool drained = false;
   rig.dispatcher->drain([&] {
@@ -225,7 +225,7 @@ TEST_F(DispatcherOutcomes, ADrainWaitsForTheLastOneToBeDurable) {
   EXPECT_THAT(delivery.jobs, SizeIs(1));
 }
 
-TEST_F(DispatcherOutcomes, ADrainDoesNotWaitForRoom) {
+TEST_P(DispatcherOutcomes, ADrainDoesNotWaitForRoom) {
   begin({"1@b.example"});
   {
     const std::lock_guard lock(rig.disk.mutex);
@@ -237,6 +237,9 @@ TEST_F(DispatcherOutcomes, ADrainDoesNotWaitForRoom) {
   ASSERT_TRUE(rig.run_until_so([&] { return drained; }));
   EXPECT_TRUE(rig.on_disk(id));
 }
+
+INSTANTIATE_TEST_SUITE_P(Messages, DispatcherOutcomes, OnDiskAndInMemory::both(),
+                         OnDiskAndInMemory::name);
 
 }  // namespace
 }  // namespace brevdue::tests

@@ -45,9 +45,11 @@ daemon::DispatcherOptions DispatcherRig::default_options() {
   return options;
 }
 
-DispatcherRig::DispatcherRig(daemon::DispatcherOptions options) : ids(1, clock.wall()) {
+DispatcherRig::DispatcherRig(daemon::DispatcherOptions options, std::size_t message_cache_bytes)
+    : ids(1, clock.wall()) {
   queue::QueueOptions queue_options;
   queue_options.staged_directory = staged.path();
+  queue_options.message_cache_bytes = message_cache_bytes;
   queue_options.committer.lone_delay = std::chrono::microseconds(0);
   queue = std::make_unique<queue::Queue>(
       queue_options,
@@ -110,6 +112,35 @@ delivery::Outcome DispatcherRig::outcome_of(const delivery::Job& job, mail::Reci
     outcome.recipients.push_back({recipient, status, "2.0.0", reply, "next.example", true, false});
   }
   return outcome;
+}
+
+void DispatcherRig::change(mail::QueueId id, Change change, daemon::Dispatcher::Done done) {
+  queue->load(
+      id, [this, change, done = std::move(done)](const Result<queue::MessagePtr>& message) mutable {
+        if (!message) return done(std::unexpected(message.error()));
+        (dispatcher.get()->*change)(*message, std::move(done));
+      });
+}
+
+void DispatcherRig::hold(mail::QueueId id, daemon::Dispatcher::Done done) {
+  change(id, &daemon::Dispatcher::hold, std::move(done));
+}
+
+void DispatcherRig::release(mail::QueueId id, daemon::Dispatcher::Done done) {
+  change(id, &daemon::Dispatcher::release, std::move(done));
+}
+
+void DispatcherRig::bounce(mail::QueueId id, daemon::Dispatcher::Done done) {
+  change(id, &daemon::Dispatcher::bounce, std::move(done));
+}
+
+Result<void> DispatcherRig::retry(mail::QueueId id) {
+  std::optional<Result<void>> answer;
+  queue->load(id, [&](const Result<queue::MessagePtr>& message) {
+    answer = message ? dispatcher->retry(**message) : std::unexpected(message.error());
+  });
+  run_until_so([&] { return answer.has_value(); });
+  return *answer;
 }
 
 bool DispatcherRig::on_disk(mail::QueueId id) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "daemon/asio_event_loop.h"
 #include "daemon/child_process.h"
 #include "daemon/dispatcher.h"
@@ -43,7 +45,8 @@ class FakeDelivery {
 
 class DispatcherRig : public queue::QueueObserver {
  public:
-  explicit DispatcherRig(daemon::DispatcherOptions options = default_options());
+  explicit DispatcherRig(daemon::DispatcherOptions options = default_options(),
+                         std::size_t message_cache_bytes = 64u << 20);
   ~DispatcherRig() override;
 
   static daemon::DispatcherOptions default_options();
@@ -57,9 +60,15 @@ class DispatcherRig : public queue::QueueObserver {
   static delivery::Outcome outcome_of(const delivery::Job& job, mail::RecipientStatus status,
                                       const std::string& reply);
 
+  // As the operator's commands do it: once the message is loaded.
+  void hold(mail::QueueId id, daemon::Dispatcher::Done done);
+  void release(mail::QueueId id, daemon::Dispatcher::Done done);
+  void bounce(mail::QueueId id, daemon::Dispatcher::Done done);
+  Result<void> retry(mail::QueueId id);
+
   bool run_until_so(std::function<bool()> is_so) { return run_until(loop, std::move(is_so)); }
   void run_all() { tests::run_all(loop); }
-  bool is_queued(mail::QueueId id) const { return queue->find(id) != nullptr; }
+  bool is_queued(mail::QueueId id) const { return queue->contains(id); }
   bool on_disk(mail::QueueId id);
   mail::DeliveryState state_on_disk(mail::QueueId id);
   // Content of what lies on the disk and has the null reverse-path: DSNs.
@@ -72,6 +81,11 @@ class DispatcherRig : public queue::QueueObserver {
   void available() override { dispatcher->set_available(true); }
   void recovered(std::size_t) override { has_recovered = true; }
 
+ private:
+  using Change = void (daemon::Dispatcher::*)(const queue::MessagePtr&, daemon::Dispatcher::Done);
+  void change(mail::QueueId id, Change change, daemon::Dispatcher::Done done);
+
+ public:
   FakeClock clock;
   MemoryLog log{clock};
   boost::asio::io_context loop{1};
@@ -85,6 +99,16 @@ class DispatcherRig : public queue::QueueObserver {
   std::unique_ptr<queue::Queue> queue;
   std::unique_ptr<daemon::Dispatcher> dispatcher;
   std::vector<std::unique_ptr<FakeDelivery>> deliveries;
+};
+
+// For tests that must hold whether messages are in memory or have to be loaded: the parameter is
+// the size of the message cache.
+class OnDiskAndInMemory : public testing::TestWithParam<std::size_t> {
+ public:
+  static auto both() { return testing::Values(std::size_t{0}, std::size_t{64} << 20); }
+  static std::string name(const testing::TestParamInfo<std::size_t>& info) {
+    return info.param == 0 ? "OnDisk" : "InMemory";
+  }
 };
 
 }  // namespace brevdue::tests

@@ -13,6 +13,7 @@ struct StoreTap {
   std::vector<queue::Batch> batches;  // that reached the disk
   bool broken = false;                // batches fail as long as it is so
   std::atomic<bool> refuse_reads = false;
+  std::atomic<ErrorCode> refusal = ErrorCode::unavailable;
   std::atomic<int> reads_refused = 0;
 };
 
@@ -31,11 +32,11 @@ class TappedStore final : public queue::Store {
   }
   unsigned depth() const override { return 1; }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override {
-    if (refused()) return fail(ErrorCode::unavailable, "as asked");
+    if (refused()) return fail(tap_.refusal, "as asked");
     return store_.open(id, location);
   }
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override {
-    if (refused()) return fail(ErrorCode::unavailable, "as asked");
+    if (refused()) return fail(tap_.refusal, "as asked");
     return store_.look_up(id, location);
   }
   std::uint64_t room() const override { return store_.room(); }

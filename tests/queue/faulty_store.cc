@@ -46,6 +46,17 @@ void StoreControl::damage_contents() {
   contents_damaged_ = true;
 }
 
+void StoreControl::block_look_ups() {
+  const std::lock_guard lock(mutex_);
+  look_ups_blocked_ = true;
+}
+
+void StoreControl::unblock_look_ups() {
+  const std::lock_guard lock(mutex_);
+  look_ups_blocked_ = false;
+  wake_.notify_all();
+}
+
 void StoreControl::release() {
   Held oldest = std::move(held_.front());
   held_.pop_front();
@@ -71,6 +82,11 @@ std::vector<std::string> StoreControl::mutations() const {
 std::vector<mail::QueueId> StoreControl::opened() {
   const std::lock_guard lock(mutex_);
   return opened_;
+}
+
+std::vector<mail::QueueId> StoreControl::looked_up() {
+  const std::lock_guard lock(mutex_);
+  return looked_up_;
 }
 
 FaultyStore::FaultyStore(StoreControl& control)
@@ -184,7 +200,11 @@ Result<SharedBytes> FaultyStore::open(mail::QueueId id, const queue::Location& l
 
 Result<queue::StoredMessage> FaultyStore::look_up(mail::QueueId id,
                                                   const queue::Location& location) {
+  std::unique_lock lock(control_.mutex_);
+  control_.wake_.wait(lock, [this] { return !control_.look_ups_blocked_; });
+  control_.looked_up_.push_back(id);
   if (!is_ours(location)) return fail(ErrorCode::invalid_argument, "location of another store");
+  if (control_.contents_damaged_) return fail(ErrorCode::corrupt, id.text());
   return memory_.look_up(id, plain(location));
 }
 

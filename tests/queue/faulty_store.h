@@ -37,8 +37,12 @@ class StoreControl {
   void block_recovery();
   void unblock_recovery();
   void report_damage(queue::Quarantined damage);
-  // open() says `corrupt`.
+  // open() and look_up() say `corrupt`.
   void damage_contents();
+
+  // look_up() waits meanwhile.
+  void block_look_ups();
+  void unblock_look_ups();
 
   void release();      // the oldest held batch
   void release_all();  // and holds no more
@@ -52,6 +56,7 @@ class StoreControl {
   unsigned duplicates = 0;  // ids enqueued though they were on the disk
   unsigned stale = 0;       // locations of an earlier store
   std::vector<mail::QueueId> opened();
+  std::vector<mail::QueueId> looked_up();
 
  private:
   friend class FaultyStore;
@@ -67,8 +72,10 @@ class StoreControl {
   unsigned failing_recoveries_ = 0;
   bool recovery_blocked_ = false;
   bool contents_damaged_ = false;
+  bool look_ups_blocked_ = false;
   std::vector<queue::Quarantined> damage_;
   std::vector<mail::QueueId> opened_;
+  std::vector<mail::QueueId> looked_up_;
 };
 
 class FaultyStore final : public queue::Store {

@@ -22,9 +22,10 @@ mail::Envelope envelope_of(std::uint64_t id, const std::string& content) {
 }
 }  // namespace
 
-QueueRig::QueueRig(std::size_t content_cache_bytes)
+QueueRig::QueueRig(std::size_t content_cache_bytes, std::size_t message_cache_bytes)
     : log_file_(::memfd_create("log", MFD_CLOEXEC)) {
   options_.content_cache_bytes = content_cache_bytes;
+  options_.message_cache_bytes = message_cache_bytes;
   log_ = std::make_unique<Log>(LogOptions{.fd = log_file_.get()}, clock);
   options_.staged_directory = staged.path();
   remake();
@@ -132,6 +133,13 @@ Result<void> QueueRig::settle_now(std::uint64_t id, mail::Settlement delta) {
 
 Result<void> QueueRig::discard_now(std::uint64_t id) {
   return answer(discard(id));
+}
+
+queue::MessagePtr QueueRig::find(std::uint64_t id) {
+  std::optional<Result<queue::MessagePtr>> found;
+  queue->load(mail::QueueId(id), [&](Result<queue::MessagePtr> message) { found = message; });
+  loop.wait_until([&] { return found.has_value(); });
+  return found->value_or(nullptr);
 }
 
 Result<std::string> QueueRig::read(std::uint64_t id) {

@@ -17,7 +17,8 @@ namespace brevdue::tests {
 
 class QueueRig final : public queue::QueueObserver {
  public:
-  explicit QueueRig(std::size_t content_cache_bytes = 64u << 20);
+  explicit QueueRig(std::size_t content_cache_bytes = 64u << 20,
+                    std::size_t message_cache_bytes = 64u << 20);
   ~QueueRig() override;
 
   // Starts the queue and waits for the end of its recovery.
@@ -47,7 +48,8 @@ class QueueRig final : public queue::QueueObserver {
   Result<void> answer(std::size_t which);
   void staging_idle();  // waits until the staging thread has done what was asked for
 
-  const queue::QueuedMessage* find(std::uint64_t id) { return queue->find(mail::QueueId(id)); }
+  // Loads it; nothing if that fails.
+  queue::MessagePtr find(std::uint64_t id);
   std::string staged_path(std::uint64_t id) { return mail::QueueId(id).text(); }
   std::string log_text() const;
   std::size_t count(const std::string& event) const;

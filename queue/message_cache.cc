@@ -1,0 +1,77 @@
+#include "queue/message_cache.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace brevdue::queue {
+
+namespace {
+constexpr std::size_t short_results = 32;
+constexpr std::size_t short_bytes = 2048;
+// Looked at for one that is put in, so that messages in use cost the others nothing.
+constexpr int tries = 16;
+// The nodes of map and list, the reference counts, what malloc adds.
+constexpr std::size_t overhead = 240;
+
+std::size_t reply_bytes(const mail::DeliveryState& state) {
+  return std::accumulate(
+      state.results.begin(), state.results.end(), std::size_t{0},
+      [](std::size_t sum, const mail::RecipientResult& one) { return sum + one.reply.size(); });
+}
+
+std::size_t bytes_of(const QueuedMessage& message) {
+  return sizeof message + overhead + message.envelope.size() + reply_bytes(message.state) +
+         message.state.results.capacity() * (sizeof(mail::RecipientResult) + 16);
+}
+}  // namespace
+
+bool is_short(const mail::DeliveryState& state) {
+  return state.results.size() <= short_results && reply_bytes(state) <= short_bytes;
+}
+
+std::shared_ptr<QueuedMessage> MessageCache::find(mail::QueueId id) {
+  const auto at = places_.find(id);
+  if (at == places_.end()) return nullptr;
+  turns_.splice(turns_.end(), turns_, at->second.turn);
+  return at->second.message;
+}
+
+void MessageCache::put(std::shared_ptr<QueuedMessage> message) {
+  const mail::QueueId id = message->id;
+  const std::size_t bytes = bytes_of(*message);
+  const auto turn = turns_.insert(turns_.end(), id);
+  const bool added = places_.emplace(id, Place{std::move(message), bytes, turn}).second;
+  BREVDUE_ASSERT(added);
+  bytes_ += bytes;
+  make_room();
+}
+
+void MessageCache::resized(mail::QueueId id) {
+  const auto at = places_.find(id);
+  if (at == places_.end()) return;
+  const std::size_t bytes = bytes_of(*at->second.message);
+  bytes_ += bytes - at->second.bytes;
+  at->second.bytes = bytes;
+}
+
+void MessageCache::erase(mail::QueueId id) {
+  const auto at = places_.find(id);
+  if (at == places_.end()) return;
+  bytes_ -= at->second.bytes;
+  turns_.erase(at->second.turn);
+  places_.erase(at);
+}
+
+void MessageCache::make_room() {
+  for (int tried = 0; bytes_ > bytes_max_ && tried < tries && !turns_.empty(); ++tried) {
+    const mail::QueueId id = turns_.front();
+    const Place& place = places_.at(id);
+    if (place.message.use_count() > 1 || !is_short(place.message->state)) {
+      turns_.splice(turns_.end(), turns_, turns_.begin());
+    } else {
+      erase(id);
+    }
+  }
+}
+
+}  // namespace brevdue::queue
