@@ -15,6 +15,9 @@ class Case:
     mode: str
     clients: int
 
+    def __str__(self):
+        return f"{self.system} {self.mode} at {self.clients}"
+
 
 @dataclass
 class Measurement:

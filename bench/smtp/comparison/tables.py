@@ -7,17 +7,24 @@ TITLES = {"intake": "Intake: from the first connect to the last 250",
 FIGURES = ("rate", "cpu_ms_per_message", "flushes_per_message", "writes_per_message", "bytes_per_message")
 
 
-def summarize(measurements):
-    """{(system, mode, clients): {figure: median, rate_low, rate_high, runs}}"""
+def medians(measurements, key, figures):
+    """{key of a measurement: {figure: median, rate_low, rate_high, runs}}; None stands for not measured."""
     groups = {}
     for one in measurements:
-        groups.setdefault((one.system, one.mode, one.clients), []).append(one)
+        groups.setdefault(key(one), []).append(one)
     summary = {}
-    for key, group in groups.items():
-        figures = {figure: median(getattr(one, figure) for one in group) for figure in FIGURES}
-        rates = [one.rate for one in group]
-        summary[key] = {**figures, "rate_low": min(rates), "rate_high": max(rates), "runs": len(group)}
+    for name, group in groups.items():
+        summary[name] = {"rate_low": min(one.rate for one in group), "rate_high": max(one.rate for one in group),
+                         "runs": len(group)}
+        for figure in figures:
+            values = [getattr(one, figure) for one in group if getattr(one, figure) is not None]
+            summary[name][figure] = median(values) if values else None
     return summary
+
+
+def summarize(measurements):
+    """{(system, mode, clients): what medians() says}"""
+    return medians(measurements, lambda one: (one.system, one.mode, one.clients), FIGURES)
 
 
 def _joined(summary, system, mode, clients, figure, form):
