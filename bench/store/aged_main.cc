@@ -18,7 +18,7 @@
 
 #include "bench/load/argument_reader.h"
 #include "bench/store/device_counts.h"
-#include "bench/store/named_store.h"
+#include "bench/store/named_queue.h"
 #include "bench/store/writers.h"
 
 namespace brevdue::bench {
@@ -84,9 +84,9 @@ std::uint64_t blocks_under(const std::string& directory) {
 }
 
 void age(const Settings& settings) {
-  NamedStore named(settings.directory, settings.backend);
-  Writers writers(named.store(), settings.writers, settings.size,
-                  {.percent = settings.percent, .staying = settings.staying});
+  NamedQueue queue(settings.directory, settings.backend);
+  Writers writers(queue, settings.writers, settings.size,
+                  {.percent = settings.percent, .most = settings.staying});
   writers.start();
   fmt::print("{:>10} {:>10} {:>9} {:>12} {:>12} {:>7}\n", "messages", "a second", "staying",
              "MiB needed", "MiB on disk", "B/msg");
@@ -101,11 +101,11 @@ void age(const Settings& settings) {
     const std::uint64_t written = (device_counts(settings.directory) - counted).bytes;
     fmt::print("{:>10} {:>10.0f} {:>9} {:>12} {:>12} {:>7}\n", done,
                static_cast<double>(messages) / took.count(), writers.staying(),
-               writers.staying() * settings.size >> 20, blocks_under(named.path()) >> 20,
+               writers.staying() * settings.size >> 20, blocks_under(queue.path()) >> 20,
                written / messages);
     std::fflush(stdout);
   }
-  writers.finish();
+  writers.stop();
 }
 
 int run(const std::vector<std::string_view>& arguments) {

@@ -1,81 +1,130 @@
 #include "bench/store/bare_write.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <liburing.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "backends/iouring/aligned_buffer.h"
+#include "queue/committer.h"
 
 namespace brevdue::bench {
 
 namespace {
 constexpr std::size_t block = 4096;
-constexpr std::size_t buffer_size = std::size_t{2} << 20;
+constexpr std::size_t huge_page = std::size_t{2} << 20;
 // Header, envelope and record header of the log, about.
 constexpr std::size_t overhead = 200;
 
 [[noreturn]] void fail_with(int error, const std::string& what) {
   throw std::system_error(error, std::generic_category(), what);
 }
+
+void write_zeros(int fd, std::uint64_t size, const std::string& where) {
+  backends::AlignedBuffer zeros(huge_page);
+  for (std::uint64_t at = 0; at < size; at += zeros.size()) {
+    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), size - at));
+    const ssize_t written = ::pwrite(fd, zeros.bytes(), part, static_cast<off_t>(at));
+    if (written < 0) fail_with(errno, where);
+    if (static_cast<std::size_t>(written) != part) fail_with(EIO, where);
+  }
+  if (::fsync(fd) != 0) fail_with(errno, where);
+}
 }  // namespace
 
+BareBatches::BareBatches(unsigned writers, std::size_t size, unsigned depth_wanted)
+    : depth(std::min(depth_wanted, writers)), message_size(size) {
+  const std::size_t one = message_size + overhead;
+  const std::size_t fit = std::max<std::size_t>(1, queue::CommitterOptions().batch_bytes_max / one);
+  messages = static_cast<unsigned>(std::min<std::size_t>(writers / depth, fit));
+  bytes = (messages * one + block - 1) / block * block;
+}
+
 struct BareWrite::Ring {
+  struct Place {
+    backends::AlignedBuffer buffer;
+    std::chrono::steady_clock::time_point submitted;
+  };
+
+  Ring() {
+    const int error =
+        io_uring_queue_init(8, &ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+    if (error != 0) fail_with(-error, "io_uring");
+  }
+  ~Ring() { io_uring_queue_exit(&ring); }
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
   io_uring ring{};
-  backends::AlignedBuffer buffer{buffer_size};
-  std::string message;
+  std::vector<Place> places;
 };
 
-BareWrite::BareWrite(const std::string& directory, std::uint64_t file_size)
-    : path_(fmt::format("{}/bare-write.{}", directory, ::getpid())),
-      file_size_(file_size),
-      ring_(new Ring) {
-  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_DIRECT | O_CLOEXEC, 0600);
-  if (fd_ < 0) fail_with(errno, path_);
-  for (std::uint64_t at = 0; at < file_size; at += buffer_size) {
-    if (::pwrite(fd_, ring_->buffer.bytes(), buffer_size, static_cast<off_t>(at)) !=
-        static_cast<ssize_t>(buffer_size)) {
-      fail_with(errno, path_);
-    }
+BareWrite::BareWrite(const std::string& directory, std::uint64_t file_size,
+                     const BareBatches& batches)
+    : batches_(batches),
+      directory_(directory),
+      message_(batches.message_size + overhead, 'x'),
+      file_size_(std::max<std::uint64_t>(file_size / batches.bytes, 1) * batches.bytes),
+      file_(::open(directory.c_str(), O_RDWR | O_TMPFILE | O_DIRECT | O_CLOEXEC, 0600)) {
+  if (!file_) fail_with(errno, directory_);
+  write_zeros(file_.get(), file_size_, directory_);
+  ring_ = std::make_unique<Ring>();
+  for (unsigned place = 0; place < batches_.depth; ++place) {
+    ring_->places.push_back({backends::AlignedBuffer(std::max(batches_.bytes, huge_page)), {}});
   }
-  if (::fsync(fd_) != 0) fail_with(errno, path_);
-  const int error =
-      io_uring_queue_init(8, &ring_->ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
-  if (error != 0) fail_with(-error, "io_uring");
 }
 
-BareWrite::~BareWrite() {
-  io_uring_queue_exit(&ring_->ring);
-  ::close(fd_);
-  ::unlink(path_.c_str());
-  delete ring_;
+BareWrite::~BareWrite() = default;
+
+void BareWrite::start() {
+  for (unsigned place = 0; place < batches_.depth; ++place) submit(place);
 }
 
-void BareWrite::write(unsigned messages, std::size_t message_size) {
-  const std::size_t one = message_size + overhead;
-  const std::size_t size = (messages * one + block - 1) / block * block;
-  if (size > buffer_size) throw std::runtime_error("batch larger than the buffer");
-  ring_->message.resize(one, 'x');
-  for (unsigned i = 0; i < messages; ++i) {
-    std::memcpy(ring_->buffer.bytes() + i * one, ring_->message.data(), one);
+std::chrono::nanoseconds BareWrite::next() {
+  const unsigned place = wait();
+  const auto took = std::chrono::steady_clock::now() - ring_->places[place].submitted;
+  submit(place);
+  return took;
+}
+
+void BareWrite::stop() {
+  while (in_flight_ > 0) wait();
+}
+
+void BareWrite::submit(unsigned place) {
+  Ring::Place& to = ring_->places[place];
+  to.submitted = std::chrono::steady_clock::now();
+  for (unsigned i = 0; i < batches_.messages; ++i) {
+    std::memcpy(to.buffer.bytes() + i * message_.size(), message_.data(), message_.size());
   }
-  if (offset_ + size > file_size_) offset_ = 0;
   io_uring_sqe* entry = io_uring_get_sqe(&ring_->ring);
-  io_uring_prep_write(entry, fd_, ring_->buffer.bytes(), static_cast<unsigned>(size), offset_);
+  io_uring_prep_write(entry, file_.get(), to.buffer.bytes(), static_cast<unsigned>(batches_.bytes),
+                      offset_);
   entry->rw_flags = RWF_DSYNC;
-  io_uring_submit_and_wait(&ring_->ring, 1);
+  io_uring_sqe_set_data64(entry, place);
+  const int submitted = io_uring_submit(&ring_->ring);
+  if (submitted < 0) fail_with(-submitted, "io_uring");
+  ++in_flight_;
+  offset_ = (offset_ + batches_.bytes) % file_size_;
+}
+
+unsigned BareWrite::wait() {
   io_uring_cqe* completion = nullptr;
   const int error = io_uring_wait_cqe(&ring_->ring, &completion);
   if (error != 0) fail_with(-error, "io_uring");
-  if (completion->res != static_cast<int>(size)) fail_with(EIO, path_);
+  const int written = completion->res;
+  const auto place = static_cast<unsigned>(io_uring_cqe_get_data64(completion));
   io_uring_cqe_seen(&ring_->ring, completion);
-  offset_ += size;
+  --in_flight_;
+  if (written < 0) fail_with(-written, directory_);
+  if (static_cast<std::size_t>(written) != batches_.bytes) fail_with(EIO, directory_);
+  return place;
 }
 
 }  // namespace brevdue::bench

@@ -1,127 +1,201 @@
-// brevdue-store-bench: durable messages of 4 KiB a second, by backend and by number of logical
-// writers, with what each batch costs the device. The directory is that of --directory=PATH or
-// BREVDUE_BENCH_DIRECTORY, else the current one; what counts is the file system it lies on.
+// brevdue-store-bench: one measurement of one store, or of the bare loop under it, as JSON. run
+// makes tables of many.
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
-#include <benchmark/benchmark.h>
-#include <sys/resource.h>
+#include <fmt/format.h>
+#include <sysexits.h>
 
+#include "bench/load/argument_reader.h"
 #include "bench/store/bare_write.h"
-#include "bench/store/device_counts.h"
-#include "bench/store/named_store.h"
+#include "bench/store/measurement.h"
+#include "bench/store/named_queue.h"
 #include "bench/store/writers.h"
 
 namespace brevdue::bench {
 
 namespace {
-constexpr std::size_t message_size = 4096;
-// Until caches are warm and what a store prepares in the background is there.
-constexpr std::uint64_t warm_up = 2'000;
-constexpr std::chrono::seconds warm_up_time{1};
+constexpr std::string_view help_text =
+    R"(brevdue-store-bench: durable messages a second of one store, through the queue.
 
-double processor_seconds() {
-  rusage used;
-  ::getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-  };
-  return seconds(used.ru_utime) + seconds(used.ru_stime);
+  brevdue-store-bench [options]
+
+  --directory DIR   where the store is made, and removed at the end (.)
+  --device DEV      the block device to count on (that of the directory; must be named on btrfs)
+  --system NAME     iouring, iouring-pwritev2, lmdb, maildir, or bare: a bare io_uring loop that
+                    writes batches of the same size (iouring)
+  --workload NAME   intake: messages stay; the store has taken in as many before, and lost them
+                    growth: messages stay; the store is new
+                    relay: each is discarded in the batch of the writer's next (intake)
+  --writers N       messages under way at a time (64)
+  --size BYTES      of each content (4096)
+  --depth N         batches in flight, of bare only (1)
+  --seconds S       to measure (2)
+  --most MIB        of content, after which the measurement ends before its time (1024)
+
+Before the measurement the same load runs for as long (relay: at least a second; growth: a tenth),
+and intake waits until the device is quiet.
+Prints one JSON object: seconds, processor_seconds of all threads, messages, batches, batch_bytes of
+bare; writes, flushes and bytes as the kernel counts them (an explicit flush is a write too);
+p50_us, p99_us and max_us from enqueueing to the answer (of bare: of a batch).
+
+Exit: 0 done; 1 the store failed; 64 bad arguments.
+)";
+
+// Written over and over; larger than what a device may keep in its cache for one batch.
+constexpr std::uint64_t bare_file_size = std::uint64_t{256} << 20;
+// A device without a write for so long is at rest; what never rests is not waited for.
+constexpr std::chrono::milliseconds quiet{200};
+constexpr unsigned quiet_attempts = 50;
+// Until space comes back as fast as it is used.
+constexpr std::chrono::nanoseconds relay_warm_up = std::chrono::seconds(1);
+
+struct Settings {
+  std::string directory = ".";
+  std::string device;
+  std::string system = "iouring";
+  std::string workload = "intake";
+  unsigned writers = 64;
+  std::size_t size = 4096;
+  unsigned depth = 1;
+  double seconds = 2;
+  std::uint64_t most_mib = 1024;
+  bool help = false;
+
+  std::chrono::nanoseconds time() const {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+  }
+  std::uint64_t messages() const { return std::max<std::uint64_t>((most_mib << 20) / size, 1); }
+};
+
+Result<void> take(load::ArgumentReader& in, Settings& settings) {
+  using load::store;
+  if (in.name() == "--directory") return store(in.text(), settings.directory);
+  if (in.name() == "--device") return store(in.text(), settings.device);
+  if (in.name() == "--system") return store(in.text(), settings.system);
+  if (in.name() == "--workload") return store(in.text(), settings.workload);
+  if (in.name() == "--writers") return store(in.number(1u, 4096u), settings.writers);
+  if (in.name() == "--size") return store(in.number<std::size_t>(1, 1u << 20), settings.size);
+  if (in.name() == "--depth") return store(in.number(1u, 8u), settings.depth);
+  if (in.name() == "--seconds") return store(in.number(0.01, 3600.0), settings.seconds);
+  if (in.name() == "--most") {
+    return store(in.number<std::uint64_t>(1, 1u << 20), settings.most_mib);
+  }
+  if (in.name() != "--help") return in.unknown();
+  settings.help = true;
+  return {};
 }
 
-void report(benchmark::State& state, std::uint64_t messages, std::uint64_t batches,
-            const DeviceCounts& counts, double processor) {
-  const auto per_batch = [&](std::uint64_t count) {
-    return static_cast<double>(count) / static_cast<double>(batches);
-  };
-  state.SetItemsProcessed(static_cast<std::int64_t>(messages));
-  state.counters["msg/batch"] = per_batch(messages);
-  state.counters["wr/batch"] = per_batch(counts.writes);
-  state.counters["fl/batch"] = per_batch(counts.flushes);
-  state.counters["B/msg"] = static_cast<double>(counts.bytes) / static_cast<double>(messages);
-  state.counters["cpu_us/msg"] = processor * 1e6 / static_cast<double>(messages);
+Result<void> check(const Settings& settings) {
+  const bool known = settings.workload == "intake" || settings.workload == "growth" ||
+                     settings.workload == "relay";
+  if (!known) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("--workload {}: intake, growth or relay", settings.workload));
+  }
+  if (settings.depth != 1 && settings.system != "bare") {
+    return fail(ErrorCode::invalid_argument, "--depth: a store decides itself, it is for bare");
+  }
+  return {};
 }
 
-void store_benchmark(benchmark::State& state, const std::string& directory,
-                     const std::string& backend) {
-  NamedStore named(directory, backend);
-  Writers writers(named.store(), static_cast<unsigned>(state.range(0)), message_size);
+// For what a store makes ahead in the background, or clears after messages were discarded.
+void wait_until_quiet(const std::string& device) {
+  std::uint64_t writes = device_counts(device).writes;
+  for (unsigned i = 0; i < quiet_attempts; ++i) {
+    std::this_thread::sleep_for(quiet);
+    if (writes == std::exchange(writes, device_counts(device).writes)) return;
+  }
+}
+
+Measurement measure_store(const Settings& settings) {
+  NamedQueue queue(settings.directory, settings.system);
+  const bool relay = settings.workload == "relay";
+  Writers writers(queue, settings.writers, settings.size, relay ? none_stays : all_stay);
   writers.start();
-  std::uint64_t first = writers.run_until(warm_up);
-  const auto warm_at = std::chrono::steady_clock::now() + warm_up_time;
-  while (std::chrono::steady_clock::now() < warm_at) first = writers.run_until(first + 1);
-  const std::uint64_t first_batch = writers.batches();
-  const DeviceCounts before = device_counts(directory);
-  const double processor = processor_seconds();
-  std::uint64_t wanted = first;
-  std::uint64_t done = first;
-  for (auto iteration : state) {
-    if (++wanted > done) done = writers.run_until(wanted);
+  if (settings.workload == "intake") {
+    writers.run_for(settings.time(), settings.messages());
+    writers.stop();
+    writers.discard_staying();
+    wait_until_quiet(settings.device);
+    writers.start();
   }
-  const double used = processor_seconds() - processor;
-  const DeviceCounts counts = device_counts(directory) - before;
-  report(state, done - first, writers.batches() - first_batch, counts, used);
-  writers.finish();
+  writers.run_for(relay ? std::max(settings.time(), relay_warm_up) : settings.time() / 10,
+                  settings.messages());
+  const std::uint64_t messages = writers.durable();
+  const std::uint64_t batches = queue.queue().statistics().batches;
+  writers.forget_latencies();
+  const Meter meter(settings.device);
+  writers.run_for(settings.time(), settings.messages());
+  Measurement measurement = meter.read();
+  measurement.messages = writers.durable() - messages;
+  measurement.batches = queue.queue().statistics().batches - batches;
+  measurement.latencies = writers.latencies();
+  writers.stop();
+  return measurement;
 }
 
-void bare_benchmark(benchmark::State& state, const std::string& directory) {
-  const auto per_batch = static_cast<unsigned>(state.range(0));
-  BareWrite file(directory, 64u << 20);
-  const DeviceCounts before = device_counts(directory);
-  const double processor = processor_seconds();
-  std::uint64_t messages = 0;
-  std::uint64_t wanted = 0;
-  for (auto iteration : state) {
-    if (++wanted <= messages) continue;
-    file.write(per_batch, message_size);
-    messages += per_batch;
-  }
-  const double used = processor_seconds() - processor;
-  report(state, messages, messages / per_batch, device_counts(directory) - before, used);
-}
-
-std::string take_directory(int& argc, char** argv) {
-  const char* named = std::getenv("BREVDUE_BENCH_DIRECTORY");
-  std::string directory = named != nullptr ? named : ".";
-  constexpr std::string_view flag = "--directory=";
-  int kept = 1;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    if (argument.starts_with(flag)) {
-      directory = argument.substr(flag.size());
-    } else {
-      argv[kept++] = argv[i];
+Measurement measure_bare(const Settings& settings) {
+  const BareBatches batches(settings.writers, settings.size, settings.depth);
+  BareWrite bare(settings.directory, bare_file_size, batches);
+  bare.start();
+  const auto run_for = [&](std::chrono::nanoseconds time, load::LatencyHistogram& latencies) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < end) {
+      latencies.add(static_cast<std::uint64_t>(bare.next() / std::chrono::microseconds(1)));
     }
+  };
+  load::LatencyHistogram warming_up;
+  run_for(settings.time() / 10, warming_up);
+  const Meter meter(settings.device);
+  load::LatencyHistogram latencies;
+  run_for(settings.time(), latencies);
+  Measurement measurement = meter.read();
+  measurement.batches = latencies.count();
+  measurement.messages = measurement.batches * batches.messages;
+  measurement.batch_bytes = batches.bytes;
+  measurement.latencies = latencies;
+  bare.stop();
+  return measurement;
+}
+
+int run(const std::vector<std::string_view>& arguments) {
+  Settings settings;
+  load::ArgumentReader in(arguments);
+  Result<void> good;
+  while (good && in.next()) good = take(in, settings);
+  if (good) good = check(settings);
+  if (!good) {
+    fmt::print(stderr, "brevdue-store-bench: {}\n", good.error().context);
+    return EX_USAGE;
   }
-  argc = kept;
-  return directory;
+  if (settings.help) {
+    fmt::print("{}", help_text);
+    return EX_OK;
+  }
+  if (settings.device.empty()) settings.device = settings.directory;
+  try {
+    const bool bare = settings.system == "bare";
+    fmt::print("{}\n", as_json(bare ? measure_bare(settings) : measure_store(settings)));
+    return EX_OK;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "brevdue-store-bench: {}\n", error.what());
+    return EXIT_FAILURE;
+  }
 }
 }  // namespace
-
-int run(int argc, char** argv) {
-  const std::string directory = take_directory(argc, argv);
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 64;
-  const auto configure = [](benchmark::internal::Benchmark* one) {
-    one->Arg(1)->Arg(8)->Arg(64)->UseRealTime()->Unit(benchmark::kMicrosecond);
-  };
-  configure(benchmark::RegisterBenchmark(
-      "bare", [directory](benchmark::State& state) { bare_benchmark(state, directory); }));
-  for (const char* backend : {"iouring", "iouring-pwritev2", "lmdb", "maildir"}) {
-    configure(benchmark::RegisterBenchmark(
-        backend, [directory, name = std::string(backend)](benchmark::State& state) {
-          store_benchmark(state, directory, name);
-        }));
-  }
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-  return 0;
-}
 
 }  // namespace brevdue::bench
 
 int main(int argc, char** argv) {
-  return brevdue::bench::run(argc, argv);
+  return brevdue::bench::run({argv + 1, argv + argc});
 }

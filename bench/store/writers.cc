@@ -4,7 +4,12 @@
 #include <string>
 #include <utility>
 
+#include "mail/envelope.h"
+
 namespace brevdue::bench {
+
+// How many discards go into the queue at once.
+static constexpr std::uint64_t discards_at_once = 4096;
 
 static std::string an_envelope() {
   mail::Envelope envelope;
@@ -15,53 +20,86 @@ static std::string an_envelope() {
   return mail::encode(envelope);
 }
 
-Writers::Writers(queue::Store& store, unsigned count, std::size_t message_size, Ageing ageing)
-    : committer_(store, clock_, loop_, {}),
-      writers_(count),
-      ageing_(ageing),
+static void require(const Result<void>& result) {
+  if (!result) throw std::runtime_error(describe(result.error()));
+}
+
+Writers::Writers(NamedQueue& queue, unsigned count, std::size_t message_size, Staying staying)
+    : queue_(queue),
+      count_(count),
+      policy_(staying),
       envelope_(an_envelope()),
       content_(std::string(message_size, 'x')) {}
 
 void Writers::start() {
-  for (std::size_t writer = 0; writer < writers_.size(); ++writer) send(writer);
+  stopping_ = false;
+  for (unsigned writer = 0; writer < count_; ++writer) send();
 }
 
-void Writers::send(std::size_t writer) {
+void Writers::send() {
   const mail::QueueId id(++last_id_);
-  queue::Batch group;
-  group.push_back(queue::Enqueue{id, envelope_, content_});
-  if (writers_[writer].has_last) group.push_back(writers_[writer].last);
-  committer_.submit(std::move(group), [this, writer, id](queue::BatchResults results) {
-    for (const auto& result : results) {
-      if (!result) throw std::runtime_error(describe(result.error()));
-    }
-    ++durable_;
-    writers_[writer].last = {id, *results[0]};
-    writers_[writer].has_last = true;
-    if (ageing_.percent != 0) let_go(writers_[writer]);
-    if (!finishing_) send(writer);
+  queue::NewMessage message;
+  message.id = id;
+  message.envelope = envelope_;
+  message.content = content_;
+  message.size = content_.size();
+  message.recipient_count = 1;
+  ++under_way_;
+  queue_.queue().enqueue(std::move(message),
+                         [this, id, sent = std::chrono::steady_clock::now()](Result<void> result) {
+                           require(result);
+                           is_durable(id, sent);
+                         });
+}
+
+void Writers::is_durable(mail::QueueId id, Time sent) {
+  const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - sent;
+  latencies_.add(static_cast<std::uint64_t>(took.count()));
+  --under_way_;
+  ++durable_;
+  if (!stopping_) send();
+  const bool stays = random_() % 100 < policy_.percent;
+  if (stays && staying_.size() < policy_.most) {
+    staying_.push_back(id);
+    return;
+  }
+  if (stays) std::swap(staying_[random_() % staying_.size()], id);
+  discard(id);
+}
+
+void Writers::discard(mail::QueueId id) {
+  ++under_way_;
+  queue_.queue().discard(id, {}, [this](const Result<void>& result) {
+    require(result);
+    --under_way_;
   });
 }
 
-// Chooses what the writer's next group discards: its last message, one that had stayed, or nothing.
-void Writers::let_go(Writer& writer) {
-  if (random_() % 100 >= ageing_.percent) return;
-  if (staying_.size() < ageing_.staying) {
-    staying_.push_back(writer.last);
-    writer.has_last = false;
-  } else {
-    std::swap(staying_[random_() % staying_.size()], writer.last);
-  }
-}
-
 std::uint64_t Writers::run_until(std::uint64_t count) {
-  while (durable_ < count) loop_.turn();
+  while (durable_ < count) queue_.turn();
   return durable_;
 }
 
-void Writers::finish() {
-  finishing_ = true;
-  while (!committer_.idle()) loop_.turn();
+void Writers::run_for(std::chrono::nanoseconds time, std::uint64_t count) {
+  const Time end = std::chrono::steady_clock::now() + time;
+  const std::uint64_t enough = durable_ + count;
+  while (durable_ < enough && std::chrono::steady_clock::now() < end) queue_.turn();
+}
+
+void Writers::stop() {
+  stopping_ = true;
+  while (under_way_ != 0) queue_.turn();
+}
+
+void Writers::discard_staying() {
+  while (!staying_.empty()) {
+    while (!staying_.empty() && under_way_ < discards_at_once) {
+      discard(staying_.back());
+      staying_.pop_back();
+    }
+    queue_.turn();
+  }
+  stop();
 }
 
 }  // namespace brevdue::bench

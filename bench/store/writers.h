@@ -1,58 +1,70 @@
-// Logical writers in an event loop, as the queue has them: each sends its next message as soon as
-// the last one is durable, and in the same group discards the one before, so that the store is in
-// the steady state of a relay that delivers what it takes. With Ageing some messages stay instead.
+// Logical writers in an event loop, as qmgr has them: each enqueues its next message as soon as the
+// last one is durable, and discards in the same turn of the loop what is to go, so that both ride
+// in one batch. One thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <vector>
 
-#include "bench/store/bench_event_loop.h"
-#include "core/clock.h"
-#include "queue/committer.h"
-#include "queue/store.h"
+#include "bench/load/latency_histogram.h"
+#include "bench/store/named_queue.h"
+#include "core/shared_bytes.h"
+#include "mail/queue_id.h"
 
 namespace brevdue::bench {
 
-// Of a hundred messages `percent` stay; from `staying` on, one at random goes for each that stays.
-struct Ageing {
+// Of a hundred messages `percent` stay in the queue when they are durable; the others are discarded
+// at once. With `most` of them there, one at random goes for each that stays.
+struct Staying {
   unsigned percent = 0;
-  std::size_t staying = 0;
+  std::size_t most = std::numeric_limits<std::size_t>::max();
 };
+// The steady state of a relay that delivers what it takes.
+inline constexpr Staying none_stays{.percent = 0};
+inline constexpr Staying all_stay{.percent = 100};
 
 class Writers {
  public:
-  Writers(queue::Store& store, unsigned count, std::size_t message_size, Ageing ageing = {});
+  Writers(NamedQueue& queue, unsigned count, std::size_t message_size, Staying staying);
 
   void start();
-  // Runs the loop until at least `count` messages in all are durable; returns how many are.
+  // Runs the loop until `count` messages in all are durable; returns how many are.
   std::uint64_t run_until(std::uint64_t count);
-  // Sends nothing more, and waits for what is under way.
-  void finish();
+  // Runs it for a time, or until `count` more messages are durable.
+  void run_for(std::chrono::nanoseconds time, std::uint64_t count);
+  // Sends nothing more, and waits for what is under way. start() may follow.
+  void stop();
+  // Discards all that stay. Between stop() and start().
+  void discard_staying();
 
+  std::uint64_t durable() const { return durable_; }
   std::size_t staying() const { return staying_.size(); }
-  std::uint64_t batches() const { return committer_.statistics().batches; }
+  // From enqueueing to the answer, of each message since the last forget_latencies().
+  const load::LatencyHistogram& latencies() const { return latencies_; }
+  void forget_latencies() { latencies_ = {}; }
 
  private:
-  struct Writer {
-    queue::Discard last;  // location of the message to be discarded next
-    bool has_last = false;
-  };
-  void send(std::size_t writer);
-  void let_go(Writer& writer);
+  using Time = std::chrono::steady_clock::time_point;
 
-  SystemClock clock_;
-  BenchEventLoop loop_;
-  queue::Committer committer_;
-  std::vector<Writer> writers_;
-  const Ageing ageing_;
-  std::vector<queue::Discard> staying_;
+  void send();
+  void is_durable(mail::QueueId id, Time sent);
+  void discard(mail::QueueId id);
+
+  NamedQueue& queue_;
+  const unsigned count_;
+  const Staying policy_;
+  std::vector<mail::QueueId> staying_;
   std::minstd_rand random_;
   SharedBytes envelope_;
   SharedBytes content_;
+  load::LatencyHistogram latencies_;
   std::uint64_t last_id_ = 0;
   std::uint64_t durable_ = 0;
-  bool finishing_ = false;
+  std::uint64_t under_way_ = 0;  // enqueues and discards that are not answered
+  bool stopping_ = false;
 };
 
 }  // namespace brevdue::bench

@@ -1,0 +1,1 @@
+"""The parts of bench/store/run: disks, measurements, goals, tables."""

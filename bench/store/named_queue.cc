@@ -1,0 +1,86 @@
+#include "bench/store/named_queue.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "backends/iouring/log_store.h"
+#include "backends/lmdb/lmdb_store.h"
+#include "backends/maildir/maildir_store.h"
+
+namespace brevdue::bench {
+
+namespace {
+template <class Options>
+Options options_in(const std::string& path) {
+  Options options;
+  options.path = path + "/store";
+  options.quarantine = path + "/quarantine";
+  options.notice = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
+  return options;
+}
+
+// Throws std::runtime_error for a name that is none.
+queue::Queue::StoreFactory factory_of(const std::string& path, const std::string& backend) {
+  if (backend == "lmdb") {
+    return [path] {
+      return std::make_unique<backends::LmdbStore>(options_in<backends::LmdbStoreOptions>(path));
+    };
+  }
+  if (backend == "maildir") {
+    return [path] {
+      return std::make_unique<backends::MaildirStore>(
+          options_in<backends::MaildirStoreOptions>(path));
+    };
+  }
+  const bool ordinary_calls = backend == "iouring-pwritev2";
+  if (!ordinary_calls && backend != "iouring") {
+    throw std::runtime_error("no backend is called " + backend);
+  }
+  return [path, ordinary_calls] {
+    auto options = options_in<backends::LogStoreOptions>(path);
+    options.force_ordinary_calls = ordinary_calls;
+    return std::make_unique<backends::LogStore>(std::move(options));
+  };
+}
+}  // namespace
+
+FreshDirectory::FreshDirectory(std::string path) : path_(std::move(path)) {
+  if (std::filesystem::exists(path_)) throw std::runtime_error(path_ + " is there already");
+  std::filesystem::create_directories(path_);
+}
+
+FreshDirectory::~FreshDirectory() {
+  std::error_code ignored;  // Only the disk space is lost.
+  std::filesystem::remove_all(path_, ignored);
+}
+
+NamedQueue::NamedQueue(const std::string& parent, const std::string& backend)
+    : directory_(fmt::format("{}/store-bench.{}", parent, ::getpid())),
+      log_({.program = "store-bench"}, clock_) {
+  auto factory = factory_of(path(), backend);
+  queue::QueueOptions options;
+  options.staged_directory = path() + "/staged";
+  std::filesystem::create_directory(options.staged_directory);
+  std::filesystem::create_directory(path() + "/quarantine");
+  queue_ = std::make_unique<queue::Queue>(std::move(options), std::move(factory), files_, clock_,
+                                          loop_, log_, *this);
+  if (auto started = queue_->start(); !started) {
+    throw std::runtime_error(describe(started.error()));
+  }
+  while (!recovered_) turn();
+}
+
+void NamedQueue::turn() {
+  loop_.turn();
+  if (failed_) throw std::runtime_error("the store failed, see above");
+}
+
+void NamedQueue::recovered(std::size_t) {
+  recovered_ = true;
+}
+
+}  // namespace brevdue::bench
