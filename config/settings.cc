@@ -151,8 +151,8 @@ const Setting table[] = {
         "than this free, clients are told 452 before they send content."),
     number<&C::queue, &Q::memory_for_content>(Kind::size, "queue.memory_for_content", R"("256MiB")",
         {4 * MiB, TiB},
-        "Memory for message content on its way to the disk. When it is used up, clients wait, and "
-        "are told 452 after five seconds."),
+        "Memory for message content on its way to the disk: 128 KiB for each message, whatever its "
+        "size. When it is used up, clients wait, and are told 452 after five seconds."),
     number<&C::queue, &Q::content_cache>(Kind::size, "queue.content_cache", R"("64MiB")", {0, TiB},
         "Memory for content just accepted, so that what is relayed at once is not read back from "
         "the disk."),

@@ -44,6 +44,7 @@ class Qmgr final : public queue::QueueObserver {
     });
     process_.on_configure([this](const std::string& text) { configure(text); });
     process_.on_drain([this] { dispatcher_.drain([this] { stop_when_idle(); }); });
+    queue_.staging().keep_free(process_.config().queue.reserve);
     if (auto started = queue_.start(); !started) return started;
     announce();
     process_.ready();

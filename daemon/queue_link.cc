@@ -1,5 +1,6 @@
 #include "daemon/queue_link.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -38,6 +39,7 @@ void QueueLink::on_closed() {
   auto waiting = std::exchange(waiting_, {});
   auto stages = std::exchange(stages_, {});
   stage_of_.clear();
+  promised_ = 0;
   for (auto& [ticket, done] : waiting) done(fail(ErrorCode::unavailable, "queue"));
   for (auto& [id, stage] : stages) {
     if (stage.more) stage.more(fail(ErrorCode::unavailable, "queue"));
@@ -101,14 +103,16 @@ Result<void> QueueLink::on_credit(std::string_view payload) {
   const auto ticket = stage_of_.find(frame->ticket);
   if (ticket == stage_of_.end()) return {};  // aborted or finished meanwhile
   Stage& stage = stages_.at(ticket->second);
-  stage.credit += frame->bytes;
-  if (stage.more && stage.credit >= stage.wanted) std::exchange(stage.more, nullptr)({});
+  if (frame->bytes > stage.unwritten) return fail(ErrorCode::protocol, "credit for nothing");
+  stage.unwritten -= frame->bytes;
+  if (stage.more && stage.unwritten == 0) std::exchange(stage.more, nullptr)({});
   return {};
 }
 
-Result<void> QueueLink::availability() const {
+Result<void> QueueLink::availability(std::uint64_t announced_size) const {
   if (!channel_ || !state_.available) return fail(ErrorCode::unavailable, "queue");
-  if (state_.room < room_floor) return fail(ErrorCode::storage_full, "queue");
+  const std::uint64_t wanted = std::max(room_floor, promised_ + announced_size);
+  if (state_.room < wanted) return fail(ErrorCode::storage_full, "queue");
   return {};
 }
 
@@ -129,11 +133,12 @@ void QueueLink::submit(mail::Envelope&& envelope, SharedBytes content, Done done
        std::move(content));
 }
 
-void QueueLink::begin_staging(mail::QueueId id) {
+void QueueLink::begin_staging(mail::QueueId id, std::uint64_t announced_size) {
   if (!channel_) return;
   const ipc::Ticket ticket = ++last_ticket_;
   stage_of_.emplace(ticket, id);
-  stages_.emplace(id, Stage{.ticket = ticket, .more = {}});
+  stages_.emplace(id, Stage{.ticket = ticket, .promised = announced_size, .more = {}});
+  promised_ += announced_size;
   send(SubmissionFrame::stage_begin, encode(ipc::StageBegin{ticket, id}));
 }
 
@@ -141,19 +146,27 @@ void QueueLink::append(mail::QueueId id, SharedBytes chunk, Done more) {
   const auto at = stages_.find(id);
   if (!channel_ || at == stages_.end()) return more(fail(ErrorCode::unavailable, "queue"));
   Stage& stage = at->second;
-  BREVDUE_ASSERT(!stage.more && chunk.size() <= stage.credit);
-  stage.credit -= chunk.size();
-  stage.wanted = smtp::staged_chunk_bytes * 2;
+  BREVDUE_ASSERT(!stage.more && stage.unwritten + chunk.size() <= ipc::stage_credit_initial);
+  stage.unwritten += chunk.size();
+  const std::uint64_t kept = std::min<std::uint64_t>(stage.promised, chunk.size());
+  stage.promised -= kept;
+  promised_ -= kept;
   send(SubmissionFrame::stage_chunk, ipc::encode_stage_chunk_head(stage.ticket), std::move(chunk));
-  if (stage.credit >= stage.wanted) return more({});
+  // The next chunk is read while this one is nowhere any more but in the file: a message has one
+  // chunk in memory, here or in qmgr.
   stage.more = std::move(more);
+}
+
+void QueueLink::release(const Stage& stage) {
+  stage_of_.erase(stage.ticket);
+  promised_ -= stage.promised;
 }
 
 void QueueLink::finish(mail::Envelope&& envelope, Done done) {
   auto node = stages_.extract(envelope.id);
   if (!channel_ || node.empty()) return done(fail(ErrorCode::unavailable, "queue"));
   const ipc::Ticket ticket = node.mapped().ticket;
-  stage_of_.erase(ticket);
+  release(node.mapped());
   waiting_.emplace(ticket, std::move(done));
   const std::string encoded = mail::encode(envelope);
   send(SubmissionFrame::stage_finish, encode(ipc::StageFinish{ticket, encoded}));
@@ -162,7 +175,7 @@ void QueueLink::finish(mail::Envelope&& envelope, Done done) {
 void QueueLink::abort(mail::QueueId id) {
   auto node = stages_.extract(id);
   if (node.empty()) return;
-  stage_of_.erase(node.mapped().ticket);
+  release(node.mapped());
   if (channel_) send(SubmissionFrame::stage_abort, ipc::encode_stage_abort(node.mapped().ticket));
 }
 

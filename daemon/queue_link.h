@@ -34,11 +34,11 @@ class QueueLink final : public smtp::Reception {
   void when_ready(std::function<void()> task) { when_ready_ = std::move(task); }
   bool idle() const { return waiting_.empty() && stages_.empty(); }
 
-  Result<void> availability() const override;
+  Result<void> availability(std::uint64_t announced_size) const override;
   mail::QueueId next_id() override;
   smtp::ContentRoom& room() override { return room_; }
   void submit(mail::Envelope&& envelope, SharedBytes content, Done done) override;
-  void begin_staging(mail::QueueId id) override;
+  void begin_staging(mail::QueueId id, std::uint64_t announced_size) override;
   void append(mail::QueueId id, SharedBytes chunk, Done more) override;
   void finish(mail::Envelope&& envelope, Done done) override;
   void abort(mail::QueueId id) override;
@@ -47,8 +47,8 @@ class QueueLink final : public smtp::Reception {
  private:
   struct Stage {
     ipc::Ticket ticket;
-    std::uint64_t credit = ipc::stage_credit_initial;
-    std::uint64_t wanted = 0;  // what the open append waits for
+    std::uint64_t unwritten = 0;  // sent, and not yet in the file
+    std::uint64_t promised = 0;   // announced, and not yet sent
     Done more;
   };
 
@@ -58,6 +58,7 @@ class QueueLink final : public smtp::Reception {
   Result<void> on_credit(std::string_view payload);
   void on_closed();
   void on_lost();
+  void release(const Stage& stage);
   void send(ipc::SubmissionFrame type, std::string head, SharedBytes tail = {});
 
   boost::asio::io_context& loop_;
@@ -71,6 +72,7 @@ class QueueLink final : public smtp::Reception {
   std::unordered_map<ipc::Ticket, Done> waiting_;
   std::unordered_map<mail::QueueId, Stage> stages_;
   std::unordered_map<ipc::Ticket, mail::QueueId> stage_of_;
+  std::uint64_t promised_ = 0;  // of all stages: room on the disk that is spoken for
   std::function<void()> when_ready_;
   std::function<void()> when_lost_;
 };

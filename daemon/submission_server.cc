@@ -53,7 +53,7 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
  private:
   struct Stage {
     mail::QueueId id;
-    std::shared_ptr<queue::StagedFile> file;
+    std::shared_ptr<queue::StagedFile> file;  // none once it has failed
     std::optional<ErrorCode> failed;
     std::uint64_t size = 0;
     std::uint64_t unwritten = 0;  // of it, on its way to the file: the credit in use
@@ -181,6 +181,10 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     if (at->second.unwritten > ipc::stage_credit_initial) {
       return fail(ErrorCode::protocol, "chunk without credit");
     }
+    if (at->second.failed) {
+      appended(frame->ticket, size, {});
+      return {};
+    }
     server_.queue_.staging().append(
         at->second.file, SharedBytes(frame->bytes),
         [self = weak_from_this(), ticket = frame->ticket, size](Result<void> result) {
@@ -195,6 +199,8 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     if (!result && !at->second.failed) {
       at->second.failed = result.error().code;
       server_.log_.error(describe(result.error()));
+      // Its room is for others from now on, however long this client goes on.
+      at->second.file.reset();
     }
     at->second.unwritten -= size;
     // Credit goes on after a failure: the client is heard to the end, then told.
@@ -211,6 +217,12 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     if (envelope->id != at->second.id || !envelope->content.staged ||
         envelope->recipients.empty() || envelope->content.size != at->second.size) {
       return fail(ErrorCode::protocol, "staged content is not what the envelope says");
+    }
+    if (at->second.failed) {
+      const ErrorCode failed = *at->second.failed;
+      stages_.erase(at);
+      answer(frame->ticket, failed);
+      return {};
     }
     auto file = at->second.file;
     auto finished = [self = weak_from_this(), ticket = frame->ticket,

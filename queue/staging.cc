@@ -70,9 +70,20 @@ Result<void> Staging::make(StagedFile& file) {
   return {};
 }
 
+Result<void> Staging::check_space(std::size_t wanted) {
+  if (kept_free_ == 0) return {};
+  auto space = files_.free_space(directory_.get());
+  if (!space) return propagate(std::move(space.error()));
+  if (space->bytes >= kept_free_ + wanted) return {};
+  return fail(ErrorCode::storage_full, "what is free is kept for results of deliveries");
+}
+
 Result<void> Staging::write(StagedFile& file, const SharedBytes& chunk) {
   if (file.failed) return fail(ErrorCode::io_failure, "staged file failed before");
   file.failed = true;
+  if (auto space = check_space(chunk.size()); !space) {
+    return propagate(std::move(space.error()), "staging " + file.id.text());
+  }
   if (!file.fd) {
     if (auto made = make(file); !made) {
       return propagate(std::move(made.error()), "staging " + file.id.text());

@@ -6,9 +6,9 @@
 // CRC32C against what smtpd says, syncs, links it under its queue id and syncs the directory; a
 // StagedFile destroyed before that leaves nothing behind, and none may outlive the Staging. Where
 // unnamed files are refused it has a name from the start, ID.part; where only linking one is, that
-// one fails. After the message is gone, remove()
-// unlinks it; sweep() removes what a crash left without a record. A failed sync fails that file
-// only: nothing was acknowledged from it, and it is never synced again.
+// one fails. After the message is gone, remove() unlinks it; sweep() removes what a crash left
+// without a record. A failed sync fails that file only: nothing was acknowledged from it, and it is
+// never synced again.
 //
 // Called in the loop's thread; `done` is called there. Bounded by the caller: it appends again only
 // after the last append's `done`, or within a credit of its own.
@@ -41,6 +41,8 @@ class Staging {
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
+  // Space that no chunk may take: a chunk that would is refused with storage_full. Before start().
+  void keep_free(std::uint64_t bytes) { kept_free_ = bytes; }
   Result<void> start();  // opens the directory and notes what lies in it, for sweep()
 
   std::shared_ptr<StagedFile> open(mail::QueueId id);
@@ -56,6 +58,7 @@ class Staging {
   void run(std::move_only_function<Result<void>()> task, Done done);
 
  private:
+  Result<void> check_space(std::size_t wanted);
   Result<void> make(StagedFile& file);
   Result<void> write(StagedFile& file, const SharedBytes& chunk);
   Result<void> give_name(const StagedFile& file, const std::string& name);
@@ -65,6 +68,7 @@ class Staging {
   std::string path_;
   EventLoop& loop_;
   UniqueFd directory_;
+  std::uint64_t kept_free_ = 0;
   std::vector<std::string> found_;
   bool unnamed_files_ = true;  // staging thread only
   Worker worker_;              // last: it ends first, and finishes what was asked for

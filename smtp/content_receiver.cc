@@ -41,7 +41,7 @@ ContentReceiver::ContentReceiver(Reception& reception, mail::QueueId id,
       longest_field_line_(longest_line(received_field)) {
   staged_ =
       announced_size > small_content_bytes_max - std::min(small_content_bytes_max, field_bytes_);
-  if (staged_) reception_.begin_staging(id_);
+  if (staged_) reception_.begin_staging(id_, announced_size);
   // The announced size counts neither our field nor is it a promise.
   renew_block(field_bytes_ + (staged_ ? staged_block_bytes : announced_size + 1));
   received_field.copy(block_.get(), field_bytes_);
@@ -67,10 +67,16 @@ void ContentReceiver::make_room(std::size_t bytes) {
   }
 }
 
+// As much as keeps the block within content_memory_max.
+std::size_t ContentReceiver::piece_size() const {
+  if (staged_) return piece_bytes_max;
+  return std::min(piece_bytes_max, small_content_bytes_max + 1 - block_size_);
+}
+
 std::size_t ContentReceiver::feed(std::string_view bytes) {
   std::size_t taken = 0;
   while (taken < bytes.size() && !codec_.ended() && !chunk_open_) {
-    const std::string_view piece = bytes.substr(taken, piece_bytes_max);
+    const std::string_view piece = bytes.substr(taken, piece_size());
     make_room(piece.size());
     char* const to = block_.get() + block_size_;
     const auto [consumed, produced] = codec_.feed(piece, to);
@@ -84,7 +90,7 @@ std::size_t ContentReceiver::feed(std::string_view bytes) {
     keep_message_id();
     if (!staged_ && block_size_ > small_content_bytes_max) {
       staged_ = true;
-      reception_.begin_staging(id_);
+      reception_.begin_staging(id_, 0);
     }
     if (staged_ && block_size_ >= staged_chunk_bytes) send_chunk();
   }

@@ -48,6 +48,7 @@ class ContentReceiver {
   void abandon();
 
  private:
+  std::size_t piece_size() const;
   void make_room(std::size_t bytes);
   void renew_block(std::size_t capacity);
   void keep_message_id();

@@ -30,6 +30,9 @@ inline constexpr std::size_t utf8_domain_bytes_max = 510;
 // Content up to this size, with the Received field, travels in one piece; more is staged.
 inline constexpr std::size_t small_content_bytes_max = std::size_t{128} * 1024;
 inline constexpr std::size_t staged_chunk_bytes = std::size_t{64} * 1024;
+// What one message's content may take of the process's memory, whatever its size: small content
+// lies in it whole, staged content passes through it, a chunk at a time.
+inline constexpr std::size_t content_memory_max = small_content_bytes_max;
 
 // A message that carries this many Received fields is in a loop (6.3).
 inline constexpr unsigned received_fields_max = 100;

@@ -8,6 +8,7 @@
 // submit is open may find its message delivered.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string_view>
 
@@ -25,9 +26,9 @@ class Reception {
 
   virtual ~Reception() = default;
 
-  // Why no message can be taken now: `unavailable` (451 4.3.0) while there is no channel,
-  // `storage_full` (452 4.3.1). Asked at MAIL and once more at DATA.
-  virtual Result<void> availability() const = 0;
+  // Why no message of this size (0: not announced) can be taken now: `unavailable` (451 4.3.0)
+  // while there is no channel, `storage_full` (452 4.3.1). Asked at MAIL and once more at DATA.
+  virtual Result<void> availability(std::uint64_t announced_size) const = 0;
   // Called at the first accepted RCPT of a transaction. Never twice the same.
   virtual mail::QueueId next_id() = 0;
   virtual ContentRoom& room() = 0;
@@ -38,8 +39,9 @@ class Reception {
 
   // Large content, in order: begin_staging, append..., then finish or abort. `more` says that the
   // next chunk may come, or why none may: the session then calls abort and reads to the end of the
-  // data. There is at most one append open for an id; abort may come while it is.
-  virtual void begin_staging(mail::QueueId id) = 0;
+  // data. There is at most one append open for an id; abort may come while it is. The announced
+  // size (0: none) is what room on the disk is kept for.
+  virtual void begin_staging(mail::QueueId id, std::uint64_t announced_size) = 0;
   virtual void append(mail::QueueId id, SharedBytes chunk, Done more) = 0;
   virtual void finish(mail::Envelope&& envelope, Done done) = 0;
   virtual void abort(mail::QueueId id) = 0;

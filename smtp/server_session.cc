@@ -101,15 +101,24 @@ std::size_t ServerSession::take_content(std::string_view bytes) {
   const std::size_t taken = content_->feed(bytes);
   if (content_->ended()) {
     end_of_data();
-  } else if (content_->waiting()) {
+    return taken;
+  }
+  allow_for(taken);
+  if (content_->waiting()) {
+    chunk_awaited_since_ = clock_.steady();
     enter(Stage::awaiting_chunk);
-  } else {
-    deadline_ = content_since_ + options_.deadlines.content +
-                std::chrono::seconds(
-                    content_->received() /
-                    std::max<std::uint64_t>(options_.deadlines.content_bytes_per_second, 1));
   }
   return taken;
+}
+
+// What comes in buys time at the lowest rate that is put up with, and no more of it than a client
+// may pause: one that was fast cannot be idle for long after it.
+void ServerSession::allow_for(std::size_t bytes) {
+  const ServerDeadlines& deadlines = options_.deadlines;
+  const std::chrono::microseconds bought(
+      bytes * 1'000'000 / std::max<std::uint64_t>(deadlines.content_bytes_per_second, 1));
+  content_deadline_ = std::min(content_deadline_ + bought, clock_.steady() + deadlines.content);
+  deadline_ = content_deadline_;
 }
 
 void ServerSession::execute(std::string_view line) {
@@ -236,11 +245,10 @@ void ServerSession::greeted(const Command& command) {
 void ServerSession::data(const Command& command) {
   if (!command.argument.empty()) return reply("501 5.5.4 Syntax: DATA");
   if (const auto refusal = transaction_.refuse_data()) return reply(*refusal);
-  const std::uint64_t wanted =
-      std::max<std::uint64_t>(transaction_.announced_size(), small_content_bytes_max);
-  if (auto room = reception_.room().reserve(wanted)) return begin_content(std::move(*room));
+  ContentRoom& memory = reception_.room();
+  if (auto room = memory.reserve(content_memory_max)) return begin_content(std::move(*room));
   enter(Stage::awaiting_room);
-  room_waiter_ = reception_.room().wait(wanted, [weak = weak_from_this()](RoomLease room) {
+  room_waiter_ = memory.wait(content_memory_max, [weak = weak_from_this()](RoomLease room) {
     const auto self = weak.lock();
     if (self == nullptr || self->stage_ != Stage::awaiting_room) return;
     self->room_waiter_ = 0;
@@ -269,7 +277,7 @@ void ServerSession::begin_content(RoomLease room) {
                              .arrival = envelope.arrival};
   content_.emplace(reception_, envelope.id, field.text(), transaction_.announced_size(),
                    options_.size_limit, [this] { return make_chunk_done(); });
-  content_since_ = clock_.steady();
+  content_deadline_ = clock_.steady() + options_.deadlines.content;
   enter(Stage::content);
   turn_ends_at_ = output_.size();
   reply("354 End data with <CR><LF>.<CR><LF>");
@@ -286,7 +294,7 @@ void ServerSession::chunk_taken(Result<void> result) {
   content_->chunk_taken(std::move(result));
   if (stage_ != Stage::awaiting_chunk) return;
   // The wait was ours, not the client's.
-  content_since_ = clock_.steady();
+  content_deadline_ += clock_.steady() - chunk_awaited_since_;
   enter(Stage::content);
   if (progressed_) progressed_();
 }
@@ -415,7 +423,7 @@ void ServerSession::enter(Stage stage) {
       deadline_ = clock_.steady() + options_.deadlines.command;
       break;
     case Stage::content:
-      deadline_ = content_since_ + options_.deadlines.content;
+      deadline_ = content_deadline_;
       break;
     case Stage::awaiting_room:
       deadline_ = clock_.steady() + options_.deadlines.room;

@@ -78,6 +78,7 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
 
   std::size_t take_line(std::string_view bytes);
   std::size_t take_content(std::string_view bytes);
+  void allow_for(std::size_t bytes);
   void execute(std::string_view line);
   void dispatch(const Command& command);
   void executed(Verb verb, std::size_t reply_at);
@@ -111,7 +112,8 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
 
   Stage stage_ = Stage::unannounced;
   SteadyTime deadline_ = SteadyTime::max();
-  SteadyTime content_since_{};
+  SteadyTime content_deadline_{};
+  SteadyTime chunk_awaited_since_{};
   std::string line_;  // the start of a command line that is not complete yet
   bool line_too_long_ = false;
   std::string output_;

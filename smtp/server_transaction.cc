@@ -43,7 +43,8 @@ std::string ServerTransaction::mail(std::string_view argument) {
   if (options_.size_limit != 0 && parameters->size.value_or(0) > options_.size_limit) {
     return refuse("552 5.3.4 Message size exceeds fixed limit");
   }
-  if (const Result<void> available = reception_.availability(); !available) {
+  if (const Result<void> available = reception_.availability(parameters->size.value_or(0));
+      !available) {
     return refuse(mail::reply_for(available.error().code).line());
   }
   open_ = true;
@@ -107,7 +108,7 @@ std::optional<std::string> ServerTransaction::refuse_data() const {
     return refused_recipients_ > 0 ? "554 5.5.1 Error: no valid recipients"
                                    : "503 5.5.1 Error: need RCPT command";
   }
-  if (const Result<void> available = reception_.availability(); !available) {
+  if (const Result<void> available = reception_.availability(announced_size_); !available) {
     return refuse(mail::reply_for(available.error().code).line());
   }
   return std::nullopt;

@@ -14,14 +14,14 @@ class DiscardReception final : public smtp::Reception {
  public:
   explicit DiscardReception(const Clock& clock) : clock_(clock), ids_(1, clock.wall()) {}
 
-  Result<void> availability() const override { return {}; }
+  Result<void> availability(std::uint64_t) const override { return {}; }
   mail::QueueId next_id() override { return ids_.next(clock_.wall()); }
   smtp::ContentRoom& room() override { return room_; }
   void submit(mail::Envelope&& envelope, SharedBytes content, Done done) override {
     count(envelope, content.size());
     done({});
   }
-  void begin_staging(mail::QueueId) override {}
+  void begin_staging(mail::QueueId, std::uint64_t) override {}
   void append(mail::QueueId, SharedBytes chunk, Done more) override {
     bytes_ += chunk.size();
     more({});

@@ -223,7 +223,7 @@ TEST(QueueLinkProtocol, AnAnswerToATicketThatIsNotOpen) {
   qmgr.send(static_cast<std::uint8_t>(SubmissionFrame::acknowledgements),
             encode(std::vector<ipc::Acknowledgement>{{77, true, {}}}));
   ASSERT_TRUE(run_until(loop, [&] { return lost; }));
-  EXPECT_EQ(link.availability().error().code, ErrorCode::unavailable);
+  EXPECT_EQ(link.availability(0).error().code, ErrorCode::unavailable);
 }
 
 }  // namespace

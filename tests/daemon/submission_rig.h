@@ -64,7 +64,7 @@ class SubmissionRig final : public queue::QueueObserver {
   // The link is ready when it returns.
   void attach() {
     link.attach(connect());
-    if (!until([this] { return link.availability().has_value(); })) {
+    if (!until([this] { return link.availability(0).has_value(); })) {
       throw std::runtime_error("link");
     }
   }

@@ -18,7 +18,7 @@ class Submission : public testing::Test {
  protected:
   // Sends `content` in chunks, each once the last one's credit allows, and finishes.
   Result<void> stage(const std::string& content, mail::Envelope envelope) {
-    rig.link.begin_staging(envelope.id);
+    rig.link.begin_staging(envelope.id, 0);
     for (std::size_t at = 0; at < content.size(); at += chunk) {
       SubmissionRig::Answer more;
       rig.link.append(envelope.id, SharedBytes(std::string_view(content).substr(at, chunk)),
@@ -45,9 +45,9 @@ class Submission : public testing::Test {
 };
 
 TEST_F(Submission, NothingBeforeTheHello) {
-  EXPECT_EQ(rig.link.availability().error().code, ErrorCode::unavailable);
+  EXPECT_EQ(rig.link.availability(0).error().code, ErrorCode::unavailable);
   rig.attach();
-  EXPECT_TRUE(rig.link.availability());
+  EXPECT_TRUE(rig.link.availability(0));
   const mail::QueueId id = rig.link.next_id();
   EXPECT_EQ(id.slot(), SubmissionRig::slot);
   EXPECT_GE(id.time(), rig.clock.wall());
@@ -83,7 +83,7 @@ TEST_F(Submission, LargeContentIsStagedAgainstCredit) {
 TEST_F(Submission, AnAbortLeavesNothing) {
   rig.attach();
   const mail::QueueId id = rig.link.next_id();
-  rig.link.begin_staging(id);
+  rig.link.begin_staging(id, 0);
   SubmissionRig::Answer more;
   rig.link.append(id, SharedBytes(std::string_view(large).substr(0, chunk)),
                   [&](Result<void> result) { more = std::move(result); });
@@ -118,15 +118,49 @@ TEST_F(Submission, AFullDiskIsSaidBeforeAndAfter) {
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::storage_full);
   rig.server->announce_state();
-  ASSERT_TRUE(rig.until([&] { return !rig.link.availability(); }));
-  EXPECT_EQ(rig.link.availability().error().code, ErrorCode::storage_full);
+  ASSERT_TRUE(rig.until([&] { return !rig.link.availability(0); }));
+  EXPECT_EQ(rig.link.availability(0).error().code, ErrorCode::storage_full);
   {
     const std::lock_guard lock(rig.disk.mutex);
     rig.disk.room = UINT64_MAX;
   }
   rig.server->announce_state();
-  ASSERT_TRUE(rig.until([&] { return rig.link.availability().has_value(); }));
+  ASSERT_TRUE(rig.until([&] { return rig.link.availability(0).has_value(); }));
   EXPECT_TRUE(rig.submit(small));
+}
+
+TEST_F(Submission, WhatIsAnnouncedHasItsRoomOnTheDiskUntilItIsThereOrGivenUp) {
+  constexpr std::uint64_t mib = 1u << 20;
+  rig.attach();
+  {
+    const std::lock_guard lock(rig.disk.mutex);
+    rig.disk.room = 10 * mib;
+  }
+  rig.server->announce_state();
+  ASSERT_TRUE(rig.until([&] { return !rig.link.availability(11 * mib); }));
+  EXPECT_TRUE(rig.link.availability(10 * mib));
+  const mail::QueueId id = rig.link.next_id();
+  rig.link.begin_staging(id, 8 * mib);
+  EXPECT_TRUE(rig.link.availability(2 * mib));
+  ASSERT_FALSE(rig.link.availability(2 * mib + 1));
+  EXPECT_EQ(rig.link.availability(2 * mib + 1).error().code, ErrorCode::storage_full);
+  // What was sent is not kept room for any more: it shows in what the disk has left.
+  rig.link.append(id, SharedBytes(std::string_view(large).substr(0, chunk)), [](Result<void>) {});
+  EXPECT_TRUE(rig.link.availability(2 * mib + chunk));
+  EXPECT_FALSE(rig.link.availability(2 * mib + chunk + 1));
+  rig.link.abort(id);
+  EXPECT_TRUE(rig.link.availability(10 * mib));
+}
+
+TEST_F(Submission, ContentThatCannotBeStagedIsHeardToItsEndAndThenRefused) {
+  rig.attach();
+  rig.queue->staging().keep_free(std::uint64_t{1} << 60);
+  const auto refused = stage(large, SubmissionRig::envelope(rig.link.next_id(), large, true));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::storage_full);
+  EXPECT_TRUE(staged_is_empty());
+  rig.queue->staging().keep_free(0);
+  EXPECT_TRUE(stage(large, SubmissionRig::envelope(rig.link.next_id(), large, true)));
 }
 
 TEST_F(Submission, AFailedStoreIsSaidUntilItIsBack) {
@@ -135,10 +169,10 @@ TEST_F(Submission, AFailedStoreIsSaidUntilItIsBack) {
   const auto result = rig.submit(small);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::io_failure);
-  ASSERT_TRUE(rig.until([&] { return !rig.link.availability(); }));
-  EXPECT_EQ(rig.link.availability().error().code, ErrorCode::unavailable);
+  ASSERT_TRUE(rig.until([&] { return !rig.link.availability(0); }));
+  EXPECT_EQ(rig.link.availability(0).error().code, ErrorCode::unavailable);
   rig.tap.broken = false;
-  ASSERT_TRUE(rig.until([&] { return rig.link.availability().has_value(); }));
+  ASSERT_TRUE(rig.until([&] { return rig.link.availability(0).has_value(); }));
   EXPECT_TRUE(rig.submit(small));
 }
 
@@ -148,7 +182,7 @@ TEST_F(Submission, AFailedStoreLeavesNoStagedFile) {
   rig.tap.broken = true;
   EXPECT_FALSE(stage(large, SubmissionRig::envelope(id, large, true)));
   rig.tap.broken = false;
-  ASSERT_TRUE(rig.until([&] { return rig.link.availability().has_value(); }));
+  ASSERT_TRUE(rig.until([&] { return rig.link.availability(0).has_value(); }));
   ASSERT_TRUE(rig.until([&] { return staged_is_empty(); }));
 }
 
@@ -163,11 +197,9 @@ TEST_F(Submission, ABrokenChannelAnswersWhatIsOpen) {
   rig.link.submit(SubmissionRig::envelope(id, small, false), SharedBytes(small),
                   [&](Result<void> result) { small_answer = std::move(result); });
   const mail::QueueId open = rig.link.next_id();
-  rig.link.begin_staging(open);
-  for (int i = 0; i < 3; ++i) {
-    rig.link.append(open, SharedBytes(std::string_view(large).substr(0, chunk)),
-                    [&](Result<void> result) { more = std::move(result); });
-  }
+  rig.link.begin_staging(open, 0);
+  rig.link.append(open, SharedBytes(std::string_view(large).substr(0, chunk)),
+                  [&](Result<void> result) { more = std::move(result); });
   rig.server.reset();
   ASSERT_TRUE(rig.until([&] { return lost; }));
   ASSERT_TRUE(small_answer && more);
@@ -176,7 +208,7 @@ TEST_F(Submission, ABrokenChannelAnswersWhatIsOpen) {
   EXPECT_TRUE(rig.link.idle());
   EXPECT_EQ(finish(SubmissionRig::envelope(open, large, true)).error().code,
             ErrorCode::unavailable);
-  EXPECT_EQ(rig.link.availability().error().code, ErrorCode::unavailable);
+  EXPECT_EQ(rig.link.availability(0).error().code, ErrorCode::unavailable);
   // The next qmgr: ids go on, and none is made twice.
   rig.serve();
   rig.attach();
@@ -231,7 +263,7 @@ TEST_F(Submission, ANewProcessInTheSlotRepeatsNoId) {
   rig.clock.move_to(rig.clock.elapsed() - 30min);
   daemon::QueueLink fresh(rig.loop, rig.clock, rig.log.log());
   fresh.attach(rig.connect());
-  ASSERT_TRUE(rig.until([&] { return fresh.availability().has_value(); }));
+  ASSERT_TRUE(rig.until([&] { return fresh.availability(0).has_value(); }));
   EXPECT_GT(fresh.next_id(), last);
   fresh.close();
 }

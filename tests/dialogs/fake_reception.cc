@@ -9,7 +9,7 @@
 
 namespace brevdue::dialogs {
 
-Result<void> FakeReception::availability() const {
+Result<void> FakeReception::availability(std::uint64_t) const {
   if (unavailable_) return fail(*unavailable_, "as the test wants it");
   return {};
 }
@@ -90,11 +90,12 @@ void FakeReception::submit(mail::Envelope&& envelope, SharedBytes content, Done 
   take(std::move(envelope), std::string(content.view()), std::move(done));
 }
 
-void FakeReception::begin_staging(mail::QueueId id) {
+void FakeReception::begin_staging(mail::QueueId id, std::uint64_t) {
   if (!staged_.emplace(id, "").second) faults_.push_back("staging begun twice");
 }
 
 void FakeReception::append(mail::QueueId id, SharedBytes chunk, Done more) {
+  largest_chunk_ = std::max(largest_chunk_, chunk.size());
   const auto at = staged_.find(id);
   if (at == staged_.end() || chunk.empty()) {
     faults_.push_back("a chunk without staging, or an empty one");

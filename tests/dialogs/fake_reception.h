@@ -39,11 +39,11 @@ class FakeReception final : public smtp::Reception {
   FakeReception(const Clock& clock, bool deferred)
       : clock_(clock), deferred_(deferred), ids_(1, clock.wall()) {}
 
-  Result<void> availability() const override;
+  Result<void> availability(std::uint64_t announced_size) const override;
   mail::QueueId next_id() override { return ids_.next(clock_.wall()); }
   smtp::ContentRoom& room() override { return room_; }
   void submit(mail::Envelope&& envelope, SharedBytes content, Done done) override;
-  void begin_staging(mail::QueueId id) override;
+  void begin_staging(mail::QueueId id, std::uint64_t announced_size) override;
   void append(mail::QueueId id, SharedBytes chunk, Done more) override;
   void finish(mail::Envelope&& envelope, Done done) override;
   void abort(mail::QueueId id) override;
@@ -61,6 +61,7 @@ class FakeReception final : public smtp::Reception {
   // How many bytes had come in when each message was handed over, also those that were refused.
   const std::vector<std::size_t>& submits() const { return submits_; }
   std::size_t staging() const { return staged_.size(); }
+  std::size_t largest_chunk() const { return largest_chunk_; }
   // What a session did against the contract.
   const std::vector<std::string>& faults() const { return faults_; }
 
@@ -83,6 +84,7 @@ class FakeReception final : public smtp::Reception {
   std::vector<std::string> lines_;
   std::vector<std::string> faults_;
   std::size_t position_ = 0;
+  std::size_t largest_chunk_ = 0;
 };
 
 }  // namespace brevdue::dialogs

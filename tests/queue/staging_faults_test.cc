@@ -21,6 +21,28 @@ TEST(StagingOrder, ContentIsSyncedThenLinkedThenItsDirectoryIsSynced) {
                           "link " + StagingRig::name(1), "sync " + rig.directory.path()));
 }
 
+TEST(StagingSpace, WhatIsKeptFreeIsNotWrittenTo) {
+  StagingRig rig;
+  rig.staging->keep_free(1000);
+  ASSERT_TRUE(rig.start().has_value());
+  rig.files.pretend_free_space(1000 + 4);
+  EXPECT_TRUE(rig.stage(1, "content!").has_value());
+  rig.files.pretend_free_space(1000 + 3);
+  const auto refused = rig.stage(2, "content!");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::storage_full);
+  EXPECT_THAT(rig.names(), ElementsAre(StagingRig::name(1)));
+}
+
+TEST(StagingSpace, ThatCannotBeAskedForIsAFailure) {
+  StagingRig rig;
+  rig.staging->keep_free(1000);
+  ASSERT_TRUE(rig.start().has_value());
+  rig.files.fail(Call::free_space, 1, EIO);
+  EXPECT_EQ(rig.stage(1, "content!").error().code, ErrorCode::io_failure);
+  EXPECT_THAT(rig.names(), IsEmpty());
+}
+
 TEST(StagingOrder, TheSameWithANameFromTheStart) {
   StagingRig rig;
   ASSERT_TRUE(rig.start().has_value());
