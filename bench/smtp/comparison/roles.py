@@ -1,13 +1,11 @@
 """What each role of a running Brevdue takes: memory and processor time, from /proc."""
 
-import os
 import re
 import threading
 import time
 from pathlib import Path
 
 ROLES = ("master", "smtpd", "qmgr", "delivery")
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def processes(master):
@@ -42,12 +40,19 @@ def resident(pid):
     return _field(f"/proc/{pid}/status", "RssAnon"), _field(f"/proc/{pid}/status", "RssFile")
 
 
+def _nanoseconds(task):
+    """On a processor, by the scheduler's clock: /proc/PID/stat counts in ticks, too coarse for a step."""
+    try:
+        return int((task / "schedstat").read_text().split()[0])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it has ended
+
+
 def processor_seconds(master):
-    """{role: user and system seconds so far}."""
+    """{role: seconds on a processor so far}, of the threads that there are now."""
     seconds = dict.fromkeys(ROLES, 0.0)
     for pid, role in processes(master).items():
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        seconds[role] += (int(fields[11]) + int(fields[12])) / _TICK
+        seconds[role] += sum(_nanoseconds(task) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
     return seconds
 
 
