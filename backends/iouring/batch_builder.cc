@@ -7,23 +7,10 @@
 
 namespace brevdue::backends {
 
-void BatchBuilder::begin(const SegmentHeader& segment, std::uint32_t offset, std::uint32_t size) {
-  large_ = AlignedBuffer();
-  target_ = &arena_;
-  if (size > arena_.size()) {
-    large_ = AlignedBuffer(round_up_to_block(size));
-    target_ = &large_;
-  }
-  segment_ = segment;
-  offset_ = offset;
-  used_ = batch_header_size;
-  count_ = 0;
-}
-
 std::uint32_t BatchBuilder::add(const LogRecord& record) {
   const auto size = static_cast<std::uint32_t>(record.size());
-  BREVDUE_ASSERT(size <= target_->size() - used_);
-  encode(record, segment_.seed(), target_->bytes() + used_);
+  BREVDUE_ASSERT(size <= memory_.size() - used_);
+  encode(record, segment_.seed(), memory_.data() + used_);
   const std::uint32_t at = offset_ + used_;
   used_ += size;
   ++count_;
@@ -34,11 +21,11 @@ std::string_view BatchBuilder::finish(BatchHeader header) {
   header.offset = offset_;
   header.length = used_ - batch_header_size;
   header.count = count_;
-  header.payload_crc = crc32c(target_->view().substr(batch_header_size, header.length));
-  encode(header, segment_, target_->bytes());
+  header.payload_crc = crc32c(std::string_view(memory_.data() + batch_header_size, header.length));
+  encode(header, segment_, memory_.data());
   const std::uint32_t padded = header.padded_size();
-  std::memset(target_->bytes() + used_, 0, padded - used_);
-  return target_->view().substr(0, padded);
+  std::memset(memory_.data() + used_, 0, padded - used_);
+  return {memory_.data(), padded};
 }
 
 }  // namespace brevdue::backends

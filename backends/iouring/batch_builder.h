@@ -1,11 +1,11 @@
-// Puts the records of one batch behind its header in an arena, ready for one write: aligned, padded
-// with zeros to whole blocks, with every checksum in place. One thread.
+// Puts the records of one batch behind its header, ready for one write: padded with zeros to whole
+// blocks, with every checksum in place. One thread.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
-#include "backends/iouring/aligned_buffer.h"
 #include "backends/iouring/log_format.h"
 #include "backends/iouring/log_record.h"
 
@@ -13,28 +13,20 @@ namespace brevdue::backends {
 
 class BatchBuilder {
  public:
-  // What one write carries at most, unless a single record is larger.
-  static constexpr std::uint32_t arena_size = 4u << 20;
+  // At `offset` of the segment, in `memory` for header and records, whole blocks.
+  BatchBuilder(std::span<char> memory, const SegmentHeader& segment, std::uint32_t offset)
+      : memory_(memory), segment_(segment), offset_(offset) {}
 
-  explicit BatchBuilder(std::uint32_t size = arena_size) : arena_(size) {}
-
-  std::string_view arena() const { return arena_.view(); }
-
-  // `size` with header and records must fit in the segment.
-  void begin(const SegmentHeader& segment, std::uint32_t offset, std::uint32_t size);
   // Returns where the record lies in the segment.
   std::uint32_t add(const LogRecord& record);
-  // The bytes to write; valid until the next begin(). Of `header` only run, sequence and
-  // durable_through are taken.
+  // The bytes to write. Of `header` only run, sequence and durable_through are taken.
   std::string_view finish(BatchHeader header);
 
  private:
-  AlignedBuffer arena_;
-  AlignedBuffer large_;  // for a batch of one record that does not fit in the arena
-  AlignedBuffer* target_ = &arena_;
-  SegmentHeader segment_;
-  std::uint32_t offset_ = 0;
-  std::uint32_t used_ = 0;
+  std::span<char> memory_;
+  const SegmentHeader& segment_;
+  std::uint32_t offset_;
+  std::uint32_t used_ = batch_header_size;
   std::uint32_t count_ = 0;
 };
 

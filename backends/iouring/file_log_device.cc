@@ -129,14 +129,20 @@ Result<FileLogDevice::SharedFd> FileLogDevice::descriptor_of(std::uint32_t numbe
   return at->second;
 }
 
-Result<void> FileLogDevice::begin_batches(std::string_view) {
+Result<unsigned> FileLogDevice::begin_batches(std::string_view) {
   notice("writing the log with pwritev2, as told");
-  return {};
+  return 1;
 }
 
-Result<void> FileLogDevice::write_batch(std::uint32_t number, std::uint64_t offset,
-                                        std::string_view bytes) {
-  return write_durable(number, offset, bytes);
+void FileLogDevice::start_write(const BatchWrite& write) {
+  ended_.push_back({write.ticket, write_durable(write.number, write.offset, write.bytes)});
+}
+
+std::optional<EndedWrite> FileLogDevice::await_write() {
+  BREVDUE_ASSERT(!ended_.empty());
+  EndedWrite ended = std::move(ended_.front());
+  ended_.pop_front();
+  return ended;
 }
 
 Result<void> FileLogDevice::write_durable(std::uint32_t number, std::uint64_t offset,

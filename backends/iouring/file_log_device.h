@@ -1,4 +1,5 @@
-// The log on files: DIRECTORY/segment-NNNNNNNN, written by pwritev2 with RWF_DSYNC.
+// The log on files: DIRECTORY/segment-NNNNNNNN, written by pwritev2 with RWF_DSYNC, one batch at a
+// time: its write has ended when start_write returns.
 //
 // Direct I/O where the file system has it, else through the page cache, which `notice` is told at
 // start. A segment under construction is called segment-NNNNNNNN.new and takes its name only when
@@ -6,10 +7,12 @@
 // every batch.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "backends/iouring/log_device.h"
@@ -30,9 +33,10 @@ class FileLogDevice : public LogDevice {
   explicit FileLogDevice(FileLogDeviceOptions options);
 
   Result<std::vector<SegmentFile>> start() override;
-  Result<void> begin_batches(std::string_view arena) override;
-  Result<void> write_batch(std::uint32_t number, std::uint64_t offset,
-                           std::string_view bytes) override;
+  Result<unsigned> begin_batches(std::string_view arena) override;
+  void start_write(const BatchWrite& write) override;
+  std::optional<EndedWrite> await_write() override;
+  void wake() override {}
   Result<void> write_durable(std::uint32_t number, std::uint64_t offset,
                              std::string_view bytes) override;
   Result<std::size_t> read(std::uint32_t number, std::uint64_t offset, char* to,
@@ -51,6 +55,8 @@ class FileLogDevice : public LogDevice {
   void notice(std::string text) const { options_.notice(std::move(text)); }
   // RWF_DSYNC, but in the build that is made to lose mail.
   static int durable_flags();
+
+  std::deque<EndedWrite> ended_;  // for await_write
 
  private:
   Result<UniqueFd> open_segment(const std::string& name, int flags);

@@ -4,11 +4,12 @@
 // Offsets and sizes are multiples of log_block, and so are the addresses of buffers, unless a call
 // says otherwise. A write returns success only when all of its bytes would survive a power cut; a
 // short write is an io_failure and is never continued. start() comes first and alone; then
-// write_batch is called by one thread only (which called begin_batches), everything else by any.
+// begin_batches, start_write and await_write are called by one thread only, everything else by any.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,19 @@ struct SegmentFile {
   std::uint64_t size;
 };
 
+// A batch on its way to the disk.
+struct BatchWrite {
+  std::uint64_t ticket;  // the caller's, different from those of the others in flight
+  std::uint32_t number;  // of the segment
+  std::uint64_t offset;
+  std::string_view bytes;  // stay as they are until the write has ended
+};
+
+struct EndedWrite {
+  std::uint64_t ticket;
+  Result<void> result;  // success: durable
+};
+
 class LogDevice {
  public:
   virtual ~LogDevice() = default;
@@ -30,10 +44,14 @@ class LogDevice {
   // removes segments whose creation was not finished.
   virtual Result<std::vector<SegmentFile>> start() = 0;
 
-  // In the thread that will call write_batch: `arena` is where most batches will come from.
-  virtual Result<void> begin_batches(std::string_view arena) = 0;
-  virtual Result<void> write_batch(std::uint32_t number, std::uint64_t offset,
-                                   std::string_view bytes) = 0;
+  // `arena` is where most batches will come from. Returns how many may be in flight at once.
+  virtual Result<unsigned> begin_batches(std::string_view arena) = 0;
+  // Also what cannot be started ends in await_write.
+  virtual void start_write(const BatchWrite& write) = 0;
+  // Waits until one of those in flight has ended, any of them. Nothing after a wake().
+  virtual std::optional<EndedWrite> await_write() = 0;
+  // From any thread once begin_batches has returned: await_write, or the next one, returns early.
+  virtual void wake() = 0;
 
   virtual Result<void> write_durable(std::uint32_t number, std::uint64_t offset,
                                      std::string_view bytes) = 0;

@@ -4,7 +4,7 @@
 //
 // Threads: the owner's calls, those that recover and read, a writer, and a caretaker that keeps
 // blank segments ready.
-// depth() is 1: one batch in flight, acknowledged before the next is written. A batch larger than a
+// Up to four batches are in flight, acknowledged in order; depth() is 1. A batch larger than a
 // segment is written in pieces; a single message or settlement larger than one is too_large.
 // Where the kernel refuses io_uring the same log is written with pwritev2, and where the file
 // system refuses direct I/O through the page cache; both are said through `notice` before start()

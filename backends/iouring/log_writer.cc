@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "backends/iouring/batch_builder.h"
 #include "backends/iouring/block_write.h"
 
 namespace brevdue::backends {
@@ -32,18 +33,21 @@ Result<void> LogWriter::begin(const SegmentHeader* newest, const SegmentEnd& end
   generation_ = newest->generation;
   run_ = end.run + 1;
   sequence_ = end.last_sequence;
-  if (end.sealed || newest->size != segment_size_ || end.offset >= newest->footer_offset()) {
-    return {};
+  durable_ = sequence_;
+  if (end.sealed || end.offset >= newest->footer_offset()) return {};
+  if (newest->size != segment_size_) {
+    const SegmentFooter footer{end.offset, sequence_};
+    return write_blocks(device_, newest->number, newest->footer_offset(), encode(footer, *newest));
   }
   segment_ = *newest;
   has_segment_ = true;
   set_position(end.offset);
-  BatchBuilder empty(log_block);
-  empty.begin(segment_, offset_, batch_header_size);
+  AlignedBuffer block(log_block);
+  BatchBuilder empty({block.bytes(), block.size()}, segment_, offset_);
   const auto bytes =
       empty.finish({.run = run_, .sequence = sequence_ + 1, .durable_through = sequence_});
   if (auto done = device_.write_durable(segment_.number, offset_, bytes); !done) return done;
-  ++sequence_;
+  durable_ = ++sequence_;
   set_position(offset_ + log_block);
   return {};
 }
@@ -58,18 +62,24 @@ void LogWriter::set_position(std::uint32_t offset) {
 }
 
 void LogWriter::run() {
-  if (auto begun = device_.begin_batches(builder_.arena()); !begun) {
+  if (auto begun = writes_.begin(); !begun) {
     (void)fail_for_good(std::move(begun.error()));
   }
   std::unique_lock lock(mutex_);
   ready_ = true;
   is_ready_.notify_one();
   while (true) {
-    work_.wait(lock, [&] { return stop_ || !submitted_.empty() || upkeep_ != nullptr; });
+    if (writes_.empty()) {
+      work_.wait(lock, [&] { return stop_ || !submitted_.empty() || upkeep_ != nullptr; });
+    }
     if (!submitted_.empty()) {
-      auto batches = std::exchange(submitted_, {});
+      auto submitted = std::exchange(submitted_, {});
       lock.unlock();
-      for (auto& [batch, done] : batches) commit(batch, done);
+      for (Commit& commit : submitted) {
+        commits_.push_back(std::move(commit));
+        take_up(commits_.back());
+        answer_durable();
+      }
       lock.lock();
     } else if (upkeep_ != nullptr) {
       Upkeep& upkeep = *std::exchange(upkeep_, nullptr);
@@ -78,6 +88,12 @@ void LogWriter::run() {
       lock.lock();
       upkeep.done = true;
       upkeep_done_.notify_one();
+    } else if (!writes_.empty()) {
+      awaits_disk_ = true;
+      lock.unlock();
+      (void)land();  // Who was in flight has been told of a failure.
+      lock.lock();
+      awaits_disk_ = false;
     } else {
       return;
     }
@@ -98,11 +114,22 @@ void LogWriter::wait_until_ready() {
 }
 
 void LogWriter::submit(queue::Batch batch, queue::BatchDone done) {
+  bool awaits_disk = false;
   {
     const std::lock_guard lock(mutex_);
-    submitted_.emplace_back(std::move(batch), std::move(done));
+    submitted_.push_back({std::move(batch), std::move(done)});
+    awaits_disk = awaits_disk_;
   }
-  work_.notify_one();
+  rouse(awaits_disk);
+}
+
+// The writer waits for the disk while something is in flight, else for work.
+void LogWriter::rouse(bool awaits_disk) {
+  if (awaits_disk) {
+    writes_.wake();
+  } else {
+    work_.notify_one();
+  }
 }
 
 Result<void> LogWriter::do_upkeep(std::vector<LogItem>& items) {
@@ -111,34 +138,71 @@ Result<void> LogWriter::do_upkeep(std::vector<LogItem>& items) {
   if (stop_) return fail(ErrorCode::cancelled, "stopping");
   if (waits_for_segment_) return fail(ErrorCode::busy, "a segment must be made first");
   upkeep_ = &upkeep;
-  work_.notify_one();
+  rouse(awaits_disk_);
   upkeep_done_.wait(lock, [&] { return upkeep.done; });
   return std::move(upkeep.result);
 }
 
-void LogWriter::commit(queue::Batch& batch, queue::BatchDone& done) {
-  queue::BatchResults results(batch.size());
+void LogWriter::take_up(Commit& commit) {
+  commit.results.resize(commit.batch.size());
   if (pool_.failed()) {
-    for (auto& result : results) {
+    for (auto& result : commit.results) {
       result = fail(ErrorCode::unavailable, "the log failed earlier; it must be opened anew");
     }
-    return done(std::move(results));
-  }
-  look_at_free_space();
-  std::vector<LogItem> items = items_of(batch, results);
-  refuse_what_does_not_fit(items, results);
-  const bool content = std::ranges::any_of(
-      items, [](const LogItem& item) { return item.record.type == RecordType::message; });
-  const auto written = write(items, content ? Purpose::content : Purpose::settlement);
-  for (const LogItem& item : items) {
-    // After a failed write nothing of the batch counts, not even what was written before it.
-    if (!written && (!item.at || pool_.failed())) {
-      results[item.index] = std::unexpected(written.error());
-    } else if (item.record.type == RecordType::message) {
-      results[item.index] = item.at->opaque();
+  } else {
+    look_at_free_space();
+    commit.items = items_of(commit.batch, commit.results);
+    refuse_what_does_not_fit(commit.items, commit.results);
+    const bool content = std::ranges::any_of(
+        commit.items, [](const LogItem& item) { return item.record.type == RecordType::message; });
+    const auto written = write(commit.items, content ? Purpose::content : Purpose::settlement);
+    for (const LogItem& item : commit.items) {
+      // After a failed write nothing of the batch counts, not even what was written before it.
+      if (!written && (!item.at || pool_.failed())) {
+        commit.results[item.index] = std::unexpected(written.error());
+      } else if (item.record.type == RecordType::message) {
+        commit.results[item.index] = item.at->opaque();
+      }
     }
   }
-  done(std::move(results));
+  commit.through = durable_ + in_flight_.size();
+}
+
+void LogWriter::answer_durable() {
+  while (!commits_.empty() && commits_.front().through <= durable_) {
+    Commit commit = std::move(commits_.front());
+    commits_.pop_front();
+    commit.done(std::move(commit.results));
+  }
+}
+
+Result<void> LogWriter::land() {
+  auto landed = writes_.await();
+  if (!landed) {
+    in_flight_.clear();
+    auto failed = fail_for_good(std::move(landed.error()));
+    for (Commit& commit : commits_) {
+      if (commit.through == Commit::unfinished) continue;
+      for (const LogItem& item : commit.items) commit.results[item.index] = failed;
+      commit.through = durable_;
+    }
+    answer_durable();
+    return failed;
+  }
+  for (unsigned i = 0; i < landed->writes; ++i) {
+    ++durable_;
+    enter_in_table(in_flight_.front());
+    in_flight_.pop_front();
+  }
+  answer_durable();
+  return {};
+}
+
+Result<void> LogWriter::land_all() {
+  while (!writes_.empty()) {
+    if (auto landed = land(); !landed) return landed;
+  }
+  return {};
 }
 
 // Messages first: what a batch adds is never durable later than what it removes. What concerns a
@@ -216,12 +280,18 @@ void LogWriter::refuse_what_does_not_fit(std::vector<LogItem>& items,
 }
 
 void LogWriter::carry_out(Upkeep& upkeep) {
-  if (pool_.failed()) {
+  if (!land_all() || pool_.failed()) {
     upkeep.result = fail(ErrorCode::unavailable, "the log failed earlier");
     return;
   }
   const bool moves = upkeep.items.front().moves.has_value();
   moves ? write_moves(upkeep) : write_checkpoint_records(upkeep);
+}
+
+Result<void> LogWriter::write_and_land(std::span<LogItem> items) {
+  Result<void> written = write(items, Purpose::upkeep);
+  const Result<void> landed = land_all();
+  return written ? landed : written;
 }
 
 void LogWriter::write_checkpoint_records(Upkeep& upkeep) {
@@ -234,7 +304,7 @@ void LogWriter::write_checkpoint_records(Upkeep& upkeep) {
     }
   });
   for (LogItem& item : upkeep.items) item.record.first = item.body;
-  upkeep.result = write(upkeep.items, Purpose::upkeep);
+  upkeep.result = write_and_land(upkeep.items);
   if (has_segment_) pool_.note_upkeep(segment_.generation);
 }
 
@@ -249,12 +319,12 @@ void LogWriter::write_moves(Upkeep& upkeep) {
     if (item.record.type != RecordType::message) item.record.first = item.body;
   }
   BREVDUE_ASSERT(bytes_of(upkeep.items) <= batch_size_max());
-  upkeep.result = write(upkeep.items, Purpose::upkeep);
+  upkeep.result = write_and_land(upkeep.items);
 }
 
 std::uint32_t LogWriter::batch_size_max() const {
   const SegmentHeader fresh{.size = segment_size_};
-  return std::min(fresh.capacity(), static_cast<std::uint32_t>(builder_.arena().size()));
+  return std::min(fresh.capacity(), WritesInFlight::size_max);
 }
 
 Result<void> LogWriter::write(std::span<LogItem> items, Purpose purpose) {
@@ -279,7 +349,13 @@ Result<void> LogWriter::write(std::span<LogItem> items, Purpose purpose) {
 }
 
 Result<void> LogWriter::write_one_batch(std::span<LogItem> items, std::uint32_t size) {
-  builder_.begin(segment_, offset_, size);
+  const std::uint32_t padded = round_up_to_block(size);
+  std::span<char> memory = writes_.memory_for(padded);
+  while (memory.empty()) {
+    if (auto landed = land(); !landed) return landed;
+    memory = writes_.memory_for(padded);
+  }
+  BatchBuilder builder(memory, segment_, offset_);
   RecordPlace message;
   for (LogItem& item : items) {
     LogRecord& record = item.record;
@@ -288,21 +364,18 @@ Result<void> LogWriter::write_one_batch(std::span<LogItem> items, std::uint32_t 
       if (item.moves) record.target = message;
       if (item.moves || !record.whole) record.order.sequence = sequence_ + 1;
     }
-    const std::uint32_t offset = builder_.add(record);
+    const std::uint32_t offset = builder.add(record);
     if (record.type == RecordType::message) message = {segment_.generation, offset};
     item.at = LogLocation{
         segment_.number, {segment_.generation, offset}, static_cast<std::uint32_t>(record.size())};
   }
   const auto bytes =
-      builder_.finish({.run = run_, .sequence = sequence_ + 1, .durable_through = sequence_});
-  BREVDUE_ASSERT(bytes.size() == round_up_to_block(size));
-  if (auto done = device_.write_batch(segment_.number, offset_, bytes); !done) {
-    for (LogItem& item : items) item.at.reset();
-    return fail_for_good(std::move(done.error()));
-  }
+      builder.finish({.run = run_, .sequence = sequence_ + 1, .durable_through = durable_});
+  BREVDUE_ASSERT(bytes.size() == padded);
   ++sequence_;
-  set_position(offset_ + static_cast<std::uint32_t>(bytes.size()));
-  enter_in_table(items);
+  in_flight_.push_back(items);
+  writes_.start(sequence_, segment_.number, offset_, bytes);
+  set_position(offset_ + padded);
   return {};
 }
 
@@ -364,6 +437,7 @@ Result<std::uint32_t> LogWriter::take_segment(Purpose purpose) {
 }
 
 Result<void> LogWriter::next_segment(Purpose purpose) {
+  if (auto landed = land_all(); !landed) return landed;
   auto number = take_segment(purpose);
   if (!number) return propagate(std::move(number.error()));
   if (has_segment_) {

@@ -3,14 +3,16 @@
 //
 // Each write is one batch: header and records in one direct, durable write, never across segments.
 // Most submitted batches become one; one too large becomes several, messages first, so that what it
-// adds is durable before what it removes. A segment that is left gets its footer, then the next one
-// its header, then the batch goes there.
+// adds is durable before what it removes. Several may be in flight; what is submitted is answered,
+// and entered in the table, in the order of submission. Nothing is in flight while a segment is
+// left: the old one gets its footer, then the next one its header, then the batch goes there. So it
+// is before and after upkeep.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -18,11 +20,11 @@
 #include <utility>
 #include <vector>
 
-#include "backends/iouring/batch_builder.h"
 #include "backends/iouring/log_device.h"
 #include "backends/iouring/log_location.h"
 #include "backends/iouring/segment_pool.h"
 #include "backends/iouring/segment_scan.h"
+#include "backends/iouring/writes_in_flight.h"
 #include "queue/store.h"
 
 namespace brevdue::backends {
@@ -39,16 +41,13 @@ struct LogItem {
   std::size_t index = 0;          // of the mutation in its batch
   std::uint32_t target_size = 0;  // of the record that a tombstone is about
   std::optional<RecordPlace> moves{};
-  std::optional<LogLocation> at{};  // set when it is durable
+  std::optional<LogLocation> at{};  // set when it is on its way to the disk
 };
 
 class LogWriter {
  public:
   LogWriter(LogDevice& device, SegmentPool& pool, std::uint32_t segment_size)
-      : device_(device),
-        pool_(pool),
-        segment_size_(segment_size),
-        builder_(std::clamp(segment_size, segment_size_min, BatchBuilder::arena_size)) {}
+      : device_(device), pool_(pool), segment_size_(segment_size), writes_(device) {}
 
   // Before run(). `newest` is the segment that the log ended in, if there is any; goes on in it
   // behind a batch that says so, which leaves nothing of what may have been cut off there.
@@ -79,33 +78,51 @@ class LogWriter {
     Result<void> result;
     bool done = false;
   };
-  using Submitted = std::pair<queue::Batch, queue::BatchDone>;
+  // A submitted batch.
+  struct Commit {
+    static constexpr std::uint64_t unfinished = UINT64_MAX;
 
-  void commit(queue::Batch& batch, queue::BatchDone& done);
+    queue::Batch batch;
+    queue::BatchDone done;
+    queue::BatchResults results{};
+    std::vector<LogItem> items{};
+    std::uint64_t through = unfinished;  // answered when all up to this is durable
+  };
+
+  void take_up(Commit& commit);
+  void answer_durable();
   std::vector<LogItem> items_of(queue::Batch& batch, queue::BatchResults& results);
   void refuse_what_does_not_fit(std::vector<LogItem>& items, queue::BatchResults& results);
   void carry_out(Upkeep& upkeep);
   void write_checkpoint_records(Upkeep& upkeep);
   void write_moves(Upkeep& upkeep);
+  Result<void> write_and_land(std::span<LogItem> items);
   Result<void> write(std::span<LogItem> items, Purpose purpose);
   Result<void> write_one_batch(std::span<LogItem> items, std::uint32_t size);
+  // Waits until one write has ended, or woken; until nothing is in flight.
+  Result<void> land();
+  Result<void> land_all();
   void enter_in_table(std::span<const LogItem> items);
   Result<void> next_segment(Purpose purpose);
   Result<std::uint32_t> take_segment(Purpose purpose);
   std::unexpected<Error> fail_for_good(Error error);
   void set_position(std::uint32_t offset);
   void look_at_free_space();
+  void rouse(bool awaits_disk);
 
   LogDevice& device_;
   SegmentPool& pool_;
   const std::uint32_t segment_size_;
-  BatchBuilder builder_;
+  WritesInFlight writes_;
   bool has_segment_ = false;
   SegmentHeader segment_;
   std::uint32_t offset_ = 0;
   std::uint32_t generation_ = 0;  // the highest ever used
   std::uint32_t run_ = 1;
-  std::uint64_t sequence_ = 0;  // of the last batch written; all up to it are durable
+  std::uint64_t sequence_ = 0;                      // of the last batch that was started
+  std::uint64_t durable_ = 0;                       // all up to this one are
+  std::deque<std::span<const LogItem>> in_flight_;  // batches from durable_ + 1 on
+  std::deque<Commit> commits_;                      // unanswered, in order of submission
   std::chrono::steady_clock::time_point space_known_at_{};
   std::atomic<std::uint32_t> remaining_{0};
 
@@ -113,7 +130,8 @@ class LogWriter {
   std::condition_variable work_;
   std::condition_variable upkeep_done_;
   std::condition_variable is_ready_;
-  std::vector<Submitted> submitted_;
+  std::vector<Commit> submitted_;
+  bool awaits_disk_ = false;
   Upkeep* upkeep_ = nullptr;
   bool waits_for_segment_ = false;
   bool ready_ = false;

@@ -55,22 +55,28 @@ std::string recover_twice(SimulatedDisk& disk, LogModel& model, std::uint32_t se
 }
 }  // namespace
 
-// Every prefix of what the store writes in a life, three times each with the cut write torn.
+// Every prefix of what the store writes in a life, three times each with the cut write torn, with
+// one batch in flight and with several.
 TEST(LogCrash, EveryPrefix) {
   const std::uint64_t seed = first_seed();
   RecordProperty("seed", std::to_string(seed));
   unsigned cases = 0;
+  std::size_t most_in_flight = 0;
   for (std::uint64_t cut = 1; cut <= 160; ++cut) {
     for (const std::size_t sector : {512u, 512u, 4096u}) {
       SimulatedDisk disk(seed + cases);
-      LogModel model(seed, {.content_max = 20'000});
+      const unsigned in_flight = cases % 2 == 0 ? 1 : 4;
+      disk.set_in_flight_max(in_flight);
+      LogModel model(seed, {.content_max = 20'000, .in_flight_max = in_flight});
       disk.arm_cut(cut, sector);
       std::string complaint = live(disk, model, 128 * 1024, 120);
       if (complaint.empty()) complaint = recover_twice(disk, model, 128 * 1024);
       ASSERT_EQ(complaint, "") << "seed " << seed << ", cut at change " << cut;
       ++cases;
+      most_in_flight = std::max(most_in_flight, disk.most_in_flight());
     }
   }
+  EXPECT_EQ(most_in_flight, 4u);
   std::printf("%u cases, seed %llu\n", cases, static_cast<unsigned long long>(seed));
 }
 
@@ -83,10 +89,13 @@ TEST(LogCrash, ManyLives) {
   for (std::uint64_t world = 0; world < 40; ++world) {
     SimulatedDisk disk(seed + world);
     const bool tight = world % 3 == 0;
+    const unsigned in_flight = 1 + static_cast<unsigned>(world / 2 % 4);
+    disk.set_in_flight_max(in_flight);
     if (tight) disk.set_segments_max(14);
     LogModel model(seed + world, {.content_max = world % 2 == 0 ? 3000u : 12'000u,
                                   .live_wanted = tight ? 25u : 60u,
-                                  .keep_forever = world % 4 == 1 ? 30u : 0u});
+                                  .keep_forever = world % 4 == 1 ? 30u : 0u,
+                                  .in_flight_max = in_flight});
     const std::uint32_t segment_size = world % 5 == 0 ? 64 * 1024 : 128 * 1024;
     for (unsigned life = 0; life < 25; ++life) {
       const bool early = model.random() % 4 == 0;

@@ -20,8 +20,8 @@ SegmentHeader some_segment() {
 }
 
 std::string batch_at(const SegmentHeader& segment, std::uint32_t offset, std::uint64_t sequence) {
-  BatchBuilder builder(64 * 1024);
-  builder.begin(segment, offset, batch_header_size);
+  std::string memory(log_block, '\0');
+  BatchBuilder builder(memory, segment, offset);
   return std::string(
       builder.finish({.run = segment.run, .sequence = sequence, .durable_through = sequence - 1}));
 }
@@ -138,9 +138,9 @@ TEST(LogFormat, BatchMayNotReachIntoTheFooter) {
   const SegmentHeader segment = some_segment();
   const std::uint32_t last = segment.footer_offset() - log_block;
   EXPECT_TRUE(decode_batch_header(batch_at(segment, last, 105), segment, last));
-  BatchBuilder builder(64 * 1024);
+  std::string memory(3 * log_block, '\0');
+  BatchBuilder builder(memory, segment, last);
   const std::string content(2 * log_block, 'x');
-  builder.begin(segment, last, batch_header_size + record_header_size + 2 * log_block);
   builder.add({.type = RecordType::message, .second = content});
   const auto bytes = builder.finish({.run = 3, .sequence = 105, .durable_through = 104});
   EXPECT_FALSE(decode_batch_header(bytes, segment, last));
@@ -163,8 +163,8 @@ TEST(LogFormat, TheWorkedExample) {
             "42525653010000000700000000001000"
             "0c000000030000006400000000000000"
             "efcdab896745230100000000fd08b5f6");
-  BatchBuilder builder(64 * 1024);
-  builder.begin(segment, segment_header_area, batch_header_size);
+  std::string memory(log_block, '\0');
+  BatchBuilder builder(memory, segment, segment_header_area);
   builder.add({.type = RecordType::message,
                .id = mail::QueueId(0x5f5e1000001),
                .first = "env",

@@ -1,9 +1,13 @@
 #include "tests/iouring/log_model.h"
 
+#include <algorithm>
 #include <future>
+#include <mutex>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace brevdue::tests {
 
@@ -34,6 +38,25 @@ queue::BatchResults commit(queue::Store& store, queue::Batch batch) {
   return future.get();
 }
 
+std::vector<queue::BatchResults> commit_all(queue::Store& store,
+                                            const std::vector<queue::Batch>& batches) {
+  std::mutex mutex;
+  std::vector<queue::BatchResults> results(batches.size());
+  std::size_t answered = 0;
+  std::promise<void> all;
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    store.submit(batches[i], [&, i](queue::BatchResults own) {
+      const std::lock_guard lock(mutex);
+      EXPECT_EQ(i, answered) << "not answered in the order of submission";
+      results[i] = std::move(own);
+      if (++answered == results.size()) all.set_value();
+    });
+  }
+  all.get_future().wait();
+  const std::lock_guard lock(mutex);
+  return results;
+}
+
 void Recovered::message(queue::RecoveredMessage message) {
   const mail::QueueId id = message.id;
   if (!messages.emplace(id, std::move(message)).second) ++twice;
@@ -51,8 +74,9 @@ std::string LogModel::check_one(queue::Store& store, mail::QueueId id, const Rec
   }
   const queue::RecoveredMessage& got = found->second;
   if (got.envelope.view() != envelope_of(id).view()) return "another envelope";
-  const bool allowed = got.state == message.state ||
-                       (message.state_in_doubt && got.state == *message.state_in_doubt);
+  const bool allowed =
+      got.state == message.state ||
+      std::ranges::find(message.states_in_doubt, got.state) != message.states_in_doubt.end();
   if (!allowed) {
     return fmt::format("{}: state {} of {} expected", id.value(), got.state.sequence,
                        message.state.sequence);
@@ -63,7 +87,36 @@ std::string LogModel::check_one(queue::Store& store, mail::QueueId id, const Rec
   message.state = got.state;
   message.location = got.location;
   message.enqueue_in_doubt = message.discard_in_doubt = false;
-  message.state_in_doubt.reset();
+  message.states_in_doubt.clear();
+  return {};
+}
+
+bool LogModel::is_visible(const queue::Mutation& mutation, const Recovered& recovered) const {
+  const auto id = std::visit([](const auto& one) { return one.id; }, mutation);
+  const auto found = recovered.messages.find(id);
+  const bool is_there = found != recovered.messages.end();
+  if (std::holds_alternative<queue::Discard>(mutation)) return !is_there;
+  const auto* settle = std::get_if<queue::Settle>(&mutation);
+  if (settle == nullptr) return is_there;
+  // What became of a message that is gone cannot be seen.
+  return !is_there || found->second.state.sequence >= settle->settlement.sequence;
+}
+
+// A log that ends somewhere: what is there of a batch means that all before it are there whole.
+std::string LogModel::check_order(const Recovered& recovered) {
+  bool something_is_missing = false;
+  for (const queue::Batch& batch : std::exchange(in_doubt_, {})) {
+    bool whole = true;
+    for (const queue::Mutation& mutation : batch) {
+      const bool visible = is_visible(mutation, recovered);
+      const bool says_nothing = visible && std::holds_alternative<queue::Settle>(mutation);
+      if (visible && something_is_missing && !says_nothing) {
+        return "a batch was kept though one before it was not";
+      }
+      whole = whole && visible;
+    }
+    something_is_missing = something_is_missing || !whole;
+  }
   return {};
 }
 
@@ -73,6 +126,7 @@ std::string LogModel::check(queue::Store& store, const Recovered& recovered) {
   for (const auto& [id, message] : recovered.messages) {
     if (!messages_.contains(id)) return fmt::format("{} came back or never was", id.value());
   }
+  if (auto complaint = check_order(recovered); !complaint.empty()) return complaint;
   std::vector<mail::QueueId> ids;
   for (const auto& [id, message] : messages_) ids.push_back(id);
   for (const mail::QueueId id : ids) {
@@ -82,6 +136,17 @@ std::string LogModel::check(queue::Store& store, const Recovered& recovered) {
 }
 
 bool LogModel::step(queue::Store& store) {
+  std::size_t count = 1;
+  if (shape_.in_flight_max > 1) count += random_() % shape_.in_flight_max;
+  std::vector<queue::Batch> batches;
+  for (std::size_t i = 0; i < count; ++i) {
+    queue::Batch batch = make_batch();
+    if (!batch.empty()) batches.push_back(std::move(batch));
+  }
+  return batches.empty() || apply(store, batches);
+}
+
+queue::Batch LogModel::make_batch() {
   queue::Batch batch;
   const std::size_t count = 1 + random_() % shape_.batch_max;
   std::set<mail::QueueId> touched;
@@ -94,25 +159,30 @@ bool LogModel::step(queue::Store& store) {
       message.keep = random_() % 1000 < shape_.keep_forever;
       batch.push_back(queue::Enqueue{id, envelope_of(id), content_of(id, message.size)});
       messages_.emplace(id, std::move(message));
-      touched.insert(id);
       continue;
     }
     const auto at =
         std::next(messages_.begin(), static_cast<std::ptrdiff_t>(random_() % messages_.size()));
-    if (!touched.insert(at->first).second) continue;
-    if (kind < 8 && !at->second.keep) {
-      batch.push_back(queue::Discard{at->first, at->second.location});
-    } else {
-      mail::Settlement settlement;
-      settlement.sequence = at->second.state.sequence + 1;
-      settlement.attempts = settlement.sequence;
-      settlement.results = {{static_cast<std::uint32_t>(random_() % 2),
-                             mail::RecipientStatus::deferred,
-                             fmt::format("451 4.4.1 attempt {}", settlement.sequence)}};
-      batch.push_back(queue::Settle{at->first, at->second.location, std::move(settlement)});
-    }
+    auto& [id, message] = *at;
+    // Where a message lies is known when its Enqueue has been answered, not before.
+    const bool is_known = message.location != queue::Location();
+    if (!is_known || message.discarding || !touched.insert(id).second) continue;
+    batch.push_back(make_change(id, message, kind < 8 && !message.keep));
   }
-  return batch.empty() || apply(store, std::move(batch));
+  return batch;
+}
+
+queue::Mutation LogModel::make_change(mail::QueueId id, Message& message, bool discard) {
+  if (discard) {
+    message.discarding = true;
+    return queue::Discard{id, message.location};
+  }
+  mail::Settlement settlement;
+  settlement.sequence = message.state.sequence + ++message.settlements_asked;
+  settlement.attempts = settlement.sequence;
+  settlement.results = {{static_cast<std::uint32_t>(random_() % 2), mail::RecipientStatus::deferred,
+                         fmt::format("451 4.4.1 attempt {}", settlement.sequence)}};
+  return queue::Settle{id, message.location, std::move(settlement)};
 }
 
 std::string LogModel::read_one(queue::Store& store) {
@@ -132,28 +202,43 @@ bool LogModel::discard_all(queue::Store& store) {
       batch.push_back(queue::Discard{id, message.location});
       if (batch.size() == 20) break;
     }
-    if (!apply(store, std::move(batch))) return false;
+    if (!apply(store, {std::move(batch)})) return false;
   }
   return true;
 }
 
-bool LogModel::apply(queue::Store& store, queue::Batch batch) {
-  auto results = commit(store, batch);
-  if (results.size() != batch.size()) std::abort();
+bool LogModel::apply(queue::Store& store, const std::vector<queue::Batch>& batches) {
+  const auto results = commit_all(store, batches);
   bool alive = true;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (results[i]) {
-      acknowledged(batch[i], *results[i]);
-    } else if (results[i].error().code == ErrorCode::storage_full) {
-      ++refused_;
-      if (const auto* enqueue = std::get_if<queue::Enqueue>(&batch[i]))
-        messages_.erase(enqueue->id);
-    } else {
-      in_doubt(batch[i]);
-      alive = false;
+  for (std::size_t batch = 0; batch < batches.size(); ++batch) {
+    if (results[batch].size() != batches[batch].size()) std::abort();
+    queue::Batch doubtful;
+    for (std::size_t i = 0; i < batches[batch].size(); ++i) {
+      const queue::Mutation& mutation = batches[batch][i];
+      const auto& result = results[batch][i];
+      if (result) {
+        EXPECT_TRUE(alive) << "acknowledged after an earlier one had failed";
+        acknowledged(mutation, *result);
+      } else if (result.error().code == ErrorCode::storage_full) {
+        refused(mutation);
+      } else {
+        in_doubt(mutation);
+        doubtful.push_back(mutation);
+      }
     }
+    alive = alive && doubtful.empty();
+    if (!doubtful.empty()) in_doubt_.push_back(std::move(doubtful));
+  }
+  for (auto& [id, message] : messages_) {
+    message.discarding = false;
+    message.settlements_asked = 0;
   }
   return alive;
+}
+
+void LogModel::refused(const queue::Mutation& mutation) {
+  ++refused_;
+  if (const auto* enqueue = std::get_if<queue::Enqueue>(&mutation)) messages_.erase(enqueue->id);
 }
 
 void LogModel::acknowledged(const queue::Mutation& mutation, const queue::Location& location) {
@@ -174,8 +259,9 @@ void LogModel::in_doubt(const queue::Mutation& mutation) {
     messages_.at(enqueue->id).enqueue_in_doubt = true;
   } else if (const auto* settle = std::get_if<queue::Settle>(&mutation)) {
     Message& message = messages_.at(settle->id);
-    message.state_in_doubt = message.state;
-    message.state_in_doubt->apply(settle->settlement);
+    auto& states = message.states_in_doubt;
+    states.push_back(states.empty() ? message.state : states.back());
+    states.back().apply(settle->settlement);
   } else {
     messages_.at(std::get<queue::Discard>(mutation).id).discard_in_doubt = true;
   }

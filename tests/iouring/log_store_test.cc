@@ -43,7 +43,7 @@ TEST(LogStore, OnFilesByEitherKindOfCall) {
     options.force_ordinary_calls = ordinary;
     std::vector<std::string> notices;
     options.notice = [&](std::string text) { notices.push_back(std::move(text)); };
-    LogModel model(1, {.content_max = 40'000});
+    LogModel model(1, {.content_max = 40'000, .in_flight_max = 6});
     for (int life = 0; life < 3; ++life) {
       notices.clear();
       backends::LogStore store(options);

@@ -1,5 +1,6 @@
 // The log under real file systems on a disk that forgets what was not flushed: mail comes and goes,
-// some of it stays, segments are used again and emptied, and the power is cut at any moment.
+// some of it stays, up to four batches are in flight, segments are used again and emptied, and the
+// power is cut at any moment.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -77,7 +78,8 @@ void live_until_cut(disk::MountedDisk& disk, LogModel& model) {
 TEST_P(LogPowerCutRootTest, WhatIsMovedSurvivesOnce) {
   const std::uint64_t seed = std::random_device()();
   RecordProperty("seed", std::to_string(seed));
-  LogModel model(seed, {.content_max = 6000, .live_wanted = 30, .keep_forever = 4});
+  LogModel model(seed,
+                 {.content_max = 6000, .live_wanted = 30, .keep_forever = 4, .in_flight_max = 4});
   disk::MountedDisk disk;
   disk.up(GetParam(), "--forgetful");
   std::filesystem::create_directory(disk.path_of("quarantine"));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "backends/iouring/log_format.h"
@@ -21,6 +22,10 @@ void SimulatedDisk::restore_power() {
   short_write_at_ = 0;
   planned_.clear();
   cut_off_.clear();
+  in_flight_.clear();
+  ended_.clear();
+  held_ = false;
+  woken_ = false;
 }
 
 bool SimulatedDisk::has_power() const {
@@ -66,7 +71,7 @@ Result<bool> SimulatedDisk::enter(Change kind) {
   }
   ++changes_;
   if (changes_ == cut_at_) {
-    power_ = false;
+    lose_power();
     cut_off_.insert(std::this_thread::get_id());
     return false;
   }
@@ -78,6 +83,140 @@ Result<bool> SimulatedDisk::enter(Change kind) {
     }
   }
   return true;
+}
+
+void SimulatedDisk::lose_power() {
+  power_ = false;
+  for (const backends::BatchWrite& write : in_flight_) {
+    suffer(write, static_cast<Fate>(random_() % 4));
+    ended_.push_back({write.ticket, fail_os(EIO, "power cut")});
+  }
+  in_flight_.clear();
+  writes_changed_.notify_all();
+}
+
+void SimulatedDisk::suffer(const backends::BatchWrite& write, Fate fate) {
+  if (fate == Fate::lost) return;
+  const std::size_t sectors = write.bytes.size() / sector_;
+  const std::size_t hole = fate == Fate::written    ? sectors
+                           : fate == Fate::headless ? 0
+                                                    : sectors / 2;
+  for (std::size_t i = 0; i < sectors; ++i) {
+    if (i == hole) continue;
+    segments_.at(write.number)
+        .replace(write.offset + i * sector_, sector_, write.bytes, i * sector_, sector_);
+  }
+}
+
+void SimulatedDisk::cut_now(const std::vector<Fate>& fates) {
+  const std::lock_guard lock(mutex_);
+  BREVDUE_ASSERT(fates.size() == in_flight_.size());
+  for (std::size_t i = 0; i < fates.size(); ++i) {
+    suffer(in_flight_[i], fates[i]);
+    ended_.push_back({in_flight_[i].ticket, fail_os(EIO, "power cut")});
+  }
+  in_flight_.clear();
+  lose_power();
+}
+
+void SimulatedDisk::hold_writes() {
+  const std::lock_guard lock(mutex_);
+  held_ = true;
+}
+
+void SimulatedDisk::wait_for_writes(std::size_t in_flight) {
+  std::unique_lock lock(mutex_);
+  writes_changed_.wait(lock, [&] { return in_flight_.size() == in_flight; });
+}
+
+std::size_t SimulatedDisk::awaited() const {
+  const std::lock_guard lock(mutex_);
+  return in_flight_.size() + ended_.size();
+}
+
+std::size_t SimulatedDisk::most_in_flight() const {
+  const std::lock_guard lock(mutex_);
+  return most_in_flight_;
+}
+
+void SimulatedDisk::end_in_flight(std::size_t which, Result<void> result) {
+  const auto at = in_flight_.begin() + static_cast<std::ptrdiff_t>(which);
+  ended_.push_back({at->ticket, std::move(result)});
+  in_flight_.erase(at);
+  writes_changed_.notify_all();
+}
+
+void SimulatedDisk::end_write(std::size_t which) {
+  const std::lock_guard lock(mutex_);
+  const backends::BatchWrite& ending = in_flight_.at(which);
+  end_in_flight(which, write(ending.number, ending.offset, ending.bytes));
+}
+
+void SimulatedDisk::fail_write(std::size_t which, int os_error) {
+  const std::lock_guard lock(mutex_);
+  end_in_flight(which, fail_os(os_error, "planned"));
+}
+
+void SimulatedDisk::start(const backends::BatchWrite& starting) {
+  const std::lock_guard lock(mutex_);
+  if (power_) {
+    in_flight_.push_back(starting);
+    most_in_flight_ = std::max(most_in_flight_, in_flight_.size());
+  } else {
+    ended_.push_back({starting.ticket, write(starting.number, starting.offset, starting.bytes)});
+  }
+  writes_changed_.notify_all();
+}
+
+std::optional<backends::EndedWrite> SimulatedDisk::await() {
+  constexpr std::chrono::microseconds for_more{50};
+  std::unique_lock lock(mutex_);
+  const auto woken_or_ended = [&] { return woken_ || !ended_.empty(); };
+  if (held_) {
+    writes_changed_.wait(lock, woken_or_ended);
+  } else if (in_flight_.size() < in_flight_max_ && random_() % 4 == 0) {
+    writes_changed_.wait_for(lock, for_more, woken_or_ended);
+  }
+  if (std::exchange(woken_, false) && ended_.empty()) return std::nullopt;
+  if (ended_.empty()) {
+    BREVDUE_ASSERT(!in_flight_.empty());
+    const std::size_t which = random_() % in_flight_.size();
+    const backends::BatchWrite ending = in_flight_[which];
+    in_flight_.erase(in_flight_.begin() + static_cast<std::ptrdiff_t>(which));
+    auto result = write(ending.number, ending.offset, ending.bytes);
+    return backends::EndedWrite{ending.ticket, std::move(result)};
+  }
+  backends::EndedWrite ended = std::move(ended_.front());
+  ended_.pop_front();
+  return ended;
+}
+
+void SimulatedDisk::wake() {
+  const std::lock_guard lock(mutex_);
+  woken_ = true;
+  writes_changed_.notify_all();
+}
+
+Result<void> SimulatedDisk::write(std::uint32_t number, std::uint64_t offset,
+                                  std::string_view bytes) {
+  const bool aligned = offset % backends::log_block == 0 &&
+                       bytes.size() % backends::log_block == 0 &&
+                       reinterpret_cast<std::size_t>(bytes.data()) % backends::log_block == 0;
+  BREVDUE_ASSERT(aligned);
+  std::string& segment = segments_.at(number);
+  BREVDUE_ASSERT(offset + bytes.size() <= segment.size());
+  auto whole = enter(Change::write);
+  if (!whole) return propagate(std::move(whole.error()));
+  if (!*whole) {
+    tear(segment, offset, bytes);
+    return fail_os(EIO, "power cut");
+  }
+  if (changes_ == short_write_at_) {
+    segment.replace(offset, bytes.size() / 2, bytes.substr(0, bytes.size() / 2));
+    return fail(ErrorCode::io_failure, "short write");
+  }
+  segment.replace(offset, bytes.size(), bytes);
+  return {};
 }
 
 void SimulatedDisk::tear(std::string& segment, std::uint64_t offset, std::string_view bytes) {
@@ -105,33 +244,15 @@ class SimulatedLogDevice final : public backends::LogDevice {
     return found;
   }
 
-  Result<void> begin_batches(std::string_view) override { return {}; }
-  Result<void> write_batch(std::uint32_t number, std::uint64_t offset,
-                           std::string_view bytes) override {
-    return write_durable(number, offset, bytes);
-  }
+  Result<unsigned> begin_batches(std::string_view) override { return disk_.in_flight_max_; }
+  void start_write(const backends::BatchWrite& write) override { disk_.start(write); }
+  std::optional<backends::EndedWrite> await_write() override { return disk_.await(); }
+  void wake() override { disk_.wake(); }
 
   Result<void> write_durable(std::uint32_t number, std::uint64_t offset,
                              std::string_view bytes) override {
-    const bool aligned = offset % backends::log_block == 0 &&
-                         bytes.size() % backends::log_block == 0 &&
-                         reinterpret_cast<std::size_t>(bytes.data()) % backends::log_block == 0;
-    BREVDUE_ASSERT(aligned);
     const std::lock_guard lock(disk_.mutex_);
-    std::string& segment = disk_.segments_.at(number);
-    BREVDUE_ASSERT(offset + bytes.size() <= segment.size());
-    auto whole = disk_.enter(SimulatedDisk::Change::write);
-    if (!whole) return propagate(std::move(whole.error()));
-    if (!*whole) {
-      disk_.tear(segment, offset, bytes);
-      return fail_os(EIO, "power cut");
-    }
-    if (disk_.changes_ == disk_.short_write_at_) {
-      segment.replace(offset, bytes.size() / 2, bytes.substr(0, bytes.size() / 2));
-      return fail(ErrorCode::io_failure, "short write");
-    }
-    segment.replace(offset, bytes.size(), bytes);
-    return {};
+    return disk_.write(number, offset, bytes);
   }
 
   Result<std::size_t> read(std::uint32_t number, std::uint64_t offset, char* to,

@@ -2,12 +2,17 @@
 // fail any call, refuse to grow, and give back a block it cannot read. The disk outlives the
 // devices made on it, as a real one outlives the process.
 //
+// Batches in flight end one by one in any order, and a device often waits a little for more of them
+// before it ends one, so that several are there at a time; or they end when the test says so.
+//
 // Power is cut at the nth change counted from arm_cut(): that change is torn, so is the next change
-// of each other thread (it was under way at the same time), and everything after fails.
-// Thread-safe.
+// of each other thread (it was under way at the same time), each batch in flight is written, lost
+// or torn, and everything after fails. Thread-safe.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,6 +22,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "backends/iouring/log_device.h"
 
@@ -41,6 +47,21 @@ class SimulatedDisk {
   void fail_all_reads(bool fail);
   void set_segments_max(std::size_t count) { segments_max_ = count; }
 
+  // Batches that a device has in flight at once, at most, and had.
+  void set_in_flight_max(unsigned most) { in_flight_max_ = most; }
+  // Batches that were started and whose end nobody has been told.
+  std::size_t awaited() const;
+  std::size_t most_in_flight() const;
+  // From now on they stay in flight until the test ends them; `which` counts from the oldest.
+  void hold_writes();
+  void wait_for_writes(std::size_t in_flight);
+  void end_write(std::size_t which);
+  void fail_write(std::size_t which, int os_error);
+  // What a power cut makes of a write in flight: headless has lost its first sector, torn the
+  // one in the middle.
+  enum class Fate { written, lost, headless, torn };
+  void cut_now(const std::vector<Fate>& fates);
+
   std::uint64_t changes() const;
   std::size_t segment_count() const;
   // For tests that look at the bytes or damage them.
@@ -56,8 +77,15 @@ class SimulatedDisk {
     int os_error = 0;
   };
 
-  // Whether the change happens (true), is torn (nothing), or fails.
+  // Whether the change happens (true), is torn (false), or fails.
   Result<bool> enter(Change kind);
+  void lose_power();
+  void suffer(const backends::BatchWrite& write, Fate fate);
+  void end_in_flight(std::size_t which, Result<void> result);
+  Result<void> write(std::uint32_t number, std::uint64_t offset, std::string_view bytes);
+  void start(const backends::BatchWrite& write);
+  std::optional<backends::EndedWrite> await();
+  void wake();
   void tear(std::string& segment, std::uint64_t offset, std::string_view bytes);
 
   mutable std::mutex mutex_;
@@ -74,6 +102,13 @@ class SimulatedDisk {
   bool power_ = true;
   bool reads_fail_ = false;
   std::set<std::thread::id> cut_off_;
+  unsigned in_flight_max_ = 1;
+  std::size_t most_in_flight_ = 0;
+  std::vector<backends::BatchWrite> in_flight_;  // oldest first
+  std::deque<backends::EndedWrite> ended_;
+  std::condition_variable writes_changed_;
+  bool held_ = false;
+  bool woken_ = false;
 };
 
 }  // namespace brevdue::tests
