@@ -83,13 +83,13 @@ BareWrite::BareWrite(const std::string& directory, std::uint64_t file_size,
 BareWrite::~BareWrite() = default;
 
 void BareWrite::start() {
-  for (unsigned place = 0; place < batches_.depth; ++place) submit(place);
+  for (unsigned place = 0; place < batches_.depth; ++place) prepare(place);
 }
 
 std::chrono::nanoseconds BareWrite::next() {
   const unsigned place = wait();
   const auto took = std::chrono::steady_clock::now() - ring_->places[place].submitted;
-  submit(place);
+  prepare(place);
   return took;
 }
 
@@ -97,7 +97,7 @@ void BareWrite::stop() {
   while (in_flight_ > 0) wait();
 }
 
-void BareWrite::submit(unsigned place) {
+void BareWrite::prepare(unsigned place) {
   Ring::Place& to = ring_->places[place];
   to.submitted = std::chrono::steady_clock::now();
   for (unsigned i = 0; i < batches_.messages; ++i) {
@@ -108,13 +108,14 @@ void BareWrite::submit(unsigned place) {
                       offset_);
   entry->rw_flags = RWF_DSYNC;
   io_uring_sqe_set_data64(entry, place);
-  const int submitted = io_uring_submit(&ring_->ring);
-  if (submitted < 0) fail_with(-submitted, "io_uring");
   ++in_flight_;
   offset_ = (offset_ + batches_.bytes) % file_size_;
 }
 
 unsigned BareWrite::wait() {
+  // Submits what was prepared as well: one system call a batch.
+  const int submitted = io_uring_submit_and_wait(&ring_->ring, 1);
+  if (submitted < 0) fail_with(-submitted, "io_uring");
   io_uring_cqe* completion = nullptr;
   const int error = io_uring_wait_cqe(&ring_->ring, &completion);
   if (error != 0) fail_with(-error, "io_uring");

@@ -42,7 +42,7 @@ class BareWrite {
  private:
   struct Ring;
 
-  void submit(unsigned place);
+  void prepare(unsigned place);
   unsigned wait();
 
   BareBatches batches_;

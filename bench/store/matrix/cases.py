@@ -152,5 +152,6 @@ class Bench:
     def _output(self, command):
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
         if done.returncode != 0:
-            raise RuntimeError(f"{command[0]}: {done.stderr.strip() or done.stdout.strip()}")
+            said = done.stderr.strip() or done.stdout.strip()
+            raise RuntimeError(f"{command[0]}: exit {done.returncode}: {said}")
         return done.stdout
