@@ -111,8 +111,11 @@ Result<void> QueueLink::on_credit(std::string_view payload) {
 
 Result<void> QueueLink::availability(std::uint64_t announced_size) const {
   if (!channel_ || !state_.available) return fail(ErrorCode::unavailable, "queue");
-  const std::uint64_t wanted = std::max(room_floor, promised_ + announced_size);
-  if (state_.room < wanted) return fail(ErrorCode::storage_full, "queue");
+  if (state_.room < room_floor) return fail(ErrorCode::storage_full, "queue");
+  const bool is_staged = announced_size > smtp::small_content_bytes_max;
+  if (is_staged && state_.staged_room < promised_ + announced_size) {
+    return fail(ErrorCode::storage_full, "staging");
+  }
   return {};
 }
 

@@ -319,7 +319,7 @@ void SubmissionServer::remove(std::uint16_t slot, Session* session) {
 }
 
 ipc::QueueState SubmissionServer::state() const {
-  return {queue_.is_available(), queue_.room()};
+  return {queue_.is_available(), queue_.room(), queue_.staging().room()};
 }
 
 void SubmissionServer::announce_state() {

@@ -31,6 +31,7 @@ std::string encode(const QueueState& frame) {
   std::string out;
   put(out, static_cast<std::uint8_t>(frame.available ? 1 : 0));
   put(out, frame.room);
+  put(out, frame.staged_room);
   return out;
 }
 
@@ -39,6 +40,7 @@ Result<QueueState> decode_queue_state(std::string_view payload) {
   QueueState frame;
   frame.available = in.get<std::uint8_t>() != 0;
   frame.room = in.get<std::uint64_t>();
+  frame.staged_room = in.get<std::uint64_t>();
   if (!in.at_end()) return malformed("queue state");
   return frame;
 }

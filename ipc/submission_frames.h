@@ -45,8 +45,9 @@ struct Hello {
 };
 
 struct QueueState {
-  bool available = false;  // false: MAIL is answered 451
-  std::uint64_t room = 0;  // bytes of content that still fit on the disk
+  bool available = false;         // false: MAIL is answered 451
+  std::uint64_t room = 0;         // bytes of content that the store still takes
+  std::uint64_t staged_room = 0;  // bytes of large content that still fit beside it
 };
 
 struct Acknowledgement {

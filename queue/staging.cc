@@ -70,6 +70,11 @@ Result<void> Staging::make(StagedFile& file) {
   return {};
 }
 
+std::uint64_t Staging::room() {
+  const auto space = files_.free_space(directory_.get());
+  return space && space->bytes > kept_free_ ? space->bytes - kept_free_ : 0;
+}
+
 Result<void> Staging::check_space(std::size_t wanted) {
   if (kept_free_ == 0) return {};
   auto space = files_.free_space(directory_.get());

@@ -43,6 +43,8 @@ class Staging {
 
   // Space that no chunk may take: a chunk that would is refused with storage_full. Before start().
   void keep_free(std::uint64_t bytes) { kept_free_ = bytes; }
+  // Bytes that large content may still take; 0 if the file system does not say.
+  std::uint64_t room();
   Result<void> start();  // opens the directory and notes what lies in it, for sweep()
 
   std::shared_ptr<StagedFile> open(mail::QueueId id);

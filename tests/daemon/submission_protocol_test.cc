@@ -226,5 +226,60 @@ TEST(QueueLinkProtocol, AnAnswerToATicketThatIsNotOpen) {
   EXPECT_EQ(link.availability(0).error().code, ErrorCode::unavailable);
 }
 
+TEST(QueueLinkProtocol, WhatIsAnnouncedHasItsRoomOnTheDiskUntilItIsSentOrGivenUp) {
+  constexpr std::uint64_t mib = 1u << 20;
+  FakeClock clock;
+  MemoryLog log(clock);
+  boost::asio::io_context loop(1);
+  auto ends = daemon::make_socket_pair();
+  ASSERT_TRUE(ends);
+  ipc::Channel qmgr(loop, std::move(ends->first));
+  qmgr.send(static_cast<std::uint8_t>(SubmissionFrame::hello), encode(ipc::Hello{7, {}, mib}));
+  qmgr.send(static_cast<std::uint8_t>(SubmissionFrame::queue_state),
+            encode(ipc::QueueState{true, 100 * mib, 10 * mib}));
+  daemon::QueueLink link(loop, clock, log.log());
+  link.attach(std::move(ends->second));
+  ASSERT_TRUE(run_until(loop, [&] { return link.availability(0).has_value(); }));
+  EXPECT_TRUE(link.availability(10 * mib));
+  EXPECT_FALSE(link.availability(10 * mib + 1));
+  const mail::QueueId id = link.next_id();
+  link.begin_staging(id, 8 * mib);
+  EXPECT_TRUE(link.availability(2 * mib));
+  ASSERT_FALSE(link.availability(2 * mib + 1));
+  EXPECT_EQ(link.availability(2 * mib + 1).error().code, ErrorCode::storage_full);
+  // What was sent is not kept room for any more: it shows in what the disk has left.
+  const std::string chunk(1000, 'x');
+  link.append(id, SharedBytes(chunk), [](Result<void>) {});
+  EXPECT_TRUE(link.availability(2 * mib + 1000));
+  EXPECT_FALSE(link.availability(2 * mib + 1001));
+  // However much is spoken for: small content is not staged.
+  link.begin_staging(link.next_id(), 8 * mib);
+  EXPECT_TRUE(link.availability(1000));
+  link.abort(id);
+  EXPECT_FALSE(link.availability(2 * mib + 1));
+  link.close();
+}
+
+TEST(QueueLinkProtocol, CreditForMoreThanWasSent) {
+  FakeClock clock;
+  MemoryLog log(clock);
+  boost::asio::io_context loop(1);
+  auto ends = daemon::make_socket_pair();
+  ASSERT_TRUE(ends);
+  ipc::Channel qmgr(loop, std::move(ends->first));
+  qmgr.send(static_cast<std::uint8_t>(SubmissionFrame::hello), encode(ipc::Hello{7, {}, 1u << 20}));
+  qmgr.send(static_cast<std::uint8_t>(SubmissionFrame::queue_state),
+            encode(ipc::QueueState{true, 1u << 30, 1u << 30}));
+  daemon::QueueLink link(loop, clock, log.log());
+  bool lost = false;
+  link.when_lost([&] { lost = true; });
+  link.attach(std::move(ends->second));
+  ASSERT_TRUE(run_until(loop, [&] { return link.availability(0).has_value(); }));
+  link.begin_staging(link.next_id(), 0);
+  qmgr.send(static_cast<std::uint8_t>(SubmissionFrame::stage_credit),
+            encode(ipc::StageCredit{1, 1}));
+  EXPECT_TRUE(run_until(loop, [&] { return lost; }));
+}
+
 }  // namespace
 }  // namespace brevdue::tests

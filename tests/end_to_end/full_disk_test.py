@@ -2,48 +2,15 @@
 
 import errno
 import os
-import shutil
 import smtplib
-import subprocess
 import unittest
 
 from support.case import EndToEnd, for_each_backend, text
+from support.file_systems import MIB, small_ext4, small_tmpfs
 from support.waiting import wait_for
-
-MIB = 1 << 20
 
 
 class FullDisk(EndToEnd):
-    def small_file_system(self, megabytes):
-        """A tmpfs of its own for the spool; gone with the test."""
-        self.need_root()
-        directory = self.directory()
-        spool = directory / "disk"
-        spool.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "brevdue-test", spool],
-                              capture_output=True, text=True)
-        if done.returncode != 0:
-            self.skipTest(f"cannot mount a tmpfs: {done.stderr.strip()}")
-        self.addCleanup(subprocess.run, ["umount", "-l", spool], check=False)
-        return directory, spool
-
-    def small_ext4(self, megabytes):
-        self.need_root()
-        if not shutil.which("mkfs.ext4"):
-            self.skipTest("needs mkfs.ext4")
-        directory = self.directory()
-        spool = directory / "disk"
-        spool.mkdir()
-        image = directory / "disk.image"
-        image.write_bytes(b"")
-        os.truncate(image, megabytes * MIB)
-        subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True, capture_output=True)
-        done = subprocess.run(["mount", "-o", "loop", image, spool], capture_output=True, text=True)
-        if done.returncode != 0:
-            self.skipTest(f"cannot mount a loop image: {done.stderr.strip()}")
-        self.addCleanup(subprocess.run, ["umount", spool], check=False)
-        return directory, spool
-
     def fill(self, server):
         """Sends until the answer to DATA is 452; the number that was accepted."""
         accepted = 0
@@ -100,15 +67,15 @@ class FullDisk(EndToEnd):
 
     @for_each_backend
     def test_a_small_tmpfs(self, backend):
-        self.check(backend, *self.small_file_system(100))
+        self.check(backend, *small_tmpfs(self, 100))
 
     @for_each_backend
     def test_a_small_ext4(self, backend):
-        self.check(backend, *self.small_ext4(128))
+        self.check(backend, *small_ext4(self, 128))
 
     @for_each_backend
     def test_room_that_somebody_else_takes_and_gives_back(self, backend):
-        directory, spool = self.small_file_system(140)
+        directory, spool = small_tmpfs(self, 140)
         sink = self.sink()
         server = self.server(sink, backend, {"queue.path": str(spool / "spool"), "queue.reserve": "16MiB"},
                              directory=directory).start()

@@ -43,7 +43,7 @@ inline std::multimap<std::string_view, std::string> frame_samples() {
   return {
       {"hello", encode(ipc::Hello{4095, WallTime(1'700'000'000'000'000us), 1 << 28})},
       {"hello", encode(ipc::Hello{})},
-      {"queue_state", encode(ipc::QueueState{true, UINT64_MAX})},
+      {"queue_state", encode(ipc::QueueState{true, UINT64_MAX, 7})},
       {"queue_state", encode(ipc::QueueState{})},
       {"acknowledgements", encode(acknowledgements)},
       {"submit", ipc::encode_submit_head(7, "envelope") + "content"},

@@ -93,10 +93,10 @@ TEST(SubmissionFrames, Hello) {
 }
 
 TEST(SubmissionFrames, QueueState) {
-  const auto frame = ipc::decode_queue_state(encode(ipc::QueueState{true, 1 << 30}));
+  const auto frame = ipc::decode_queue_state(encode(ipc::QueueState{true, 1 << 30, 1 << 20}));
   EXPECT_TRUE(frame->available);
   EXPECT_EQ(frame->room, 1u << 30);
-  EXPECT_FALSE(ipc::decode_queue_state(encode(ipc::QueueState{false, 0}))->available);
+  EXPECT_FALSE(ipc::decode_queue_state(encode(ipc::QueueState{false, 0, 0}))->available);
 }
 
 TEST(SubmissionFrames, AcknowledgementsOfEveryKind) {
