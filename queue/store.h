@@ -26,6 +26,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -59,6 +60,9 @@ struct Settle {
   mail::QueueId id;
   Location location;
   mail::Settlement settlement;
+  // The complete state once this and every settlement submitted before it are applied, where that
+  // is short; a store may write it in place of the delta. Also of a replay: never an older state.
+  std::optional<mail::Settlement> whole{};
 };
 
 // Removes a message for good. Replaying it is harmless.

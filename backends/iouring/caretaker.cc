@@ -196,6 +196,7 @@ Result<void> Caretaker::write_states(const std::vector<Segment>& closed,
     item.record.id = id;
     item.record.target = place;
     item.record.order = {through_sequence, std::numeric_limits<std::uint32_t>::max()};
+    item.covers = closed.back().header.generation;
     item.body = mail::encode(mail::as_settlement(states.state_of(place)));
     items.push_back(std::move(item));
   }

@@ -1,56 +1,50 @@
-// Which messages of a segment still live, by the offset of their record: a sorted list from which
-// the dead are swept out when they are the majority. Four bytes and a bit for each message.
+// Which messages of a segment still live, by the offset of their record, and where the latest
+// settlement of each lies: sorted lists from which the dead are swept out when they are a quarter.
+// Four bytes a message, twelve from the first settlement in the segment on.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
+
+#include "backends/iouring/log_record.h"
 
 namespace brevdue::backends {
 
 class LiveSet {
  public:
-  // `offsets` ascend and are new; below 2^31.
-  void add(const std::vector<std::uint32_t>& offsets) {
-    const bool at_end =
-        offsets.empty() || entries_.empty() || entries_.back() >> 1 < offsets.front();
-    for (const std::uint32_t offset : offsets) entries_.push_back(offset << 1 | 1);
-    live_ += offsets.size();
-    if (!at_end) std::ranges::sort(entries_);
-  }
+  // `offsets` ascend and are new; below 2^31. They may lie before those that are there.
+  void add(const std::vector<std::uint32_t>& offsets);
+  // Behind all that are there.
+  void append(std::uint32_t offset);
 
-  bool contains(std::uint32_t offset) const {
-    const auto at = std::ranges::lower_bound(entries_, offset, {}, offset_of);
-    return at != entries_.end() && *at == (offset << 1 | 1);
-  }
-
+  bool contains(std::uint32_t offset) const { return find(offset) != entries_.size(); }
   // False if it did not live.
-  bool remove(std::uint32_t offset) {
-    const auto at = std::ranges::lower_bound(entries_, offset, {}, offset_of);
-    if (at == entries_.end() || *at != (offset << 1 | 1)) return false;
-    *at &= ~1u;
-    --live_;
-    if (live_ >= entries_.size() / 2) return true;
-    std::erase_if(entries_, [](std::uint32_t entry) { return (entry & 1) == 0; });
-    entries_.shrink_to_fit();
-    return true;
-  }
+  bool remove(std::uint32_t offset);
+
+  // Where the latest settlement of a living message lies, if it has any.
+  std::optional<RecordPlace> settlement(std::uint32_t offset) const;
+  // Nothing happens if it does not live.
+  void settle(std::uint32_t offset, RecordPlace settlement);
 
   std::size_t size() const { return live_; }
-
-  std::vector<std::uint32_t> offsets() const {
-    std::vector<std::uint32_t> out;
-    out.reserve(live_);
-    for (const std::uint32_t entry : entries_) {
-      if ((entry & 1) != 0) out.push_back(entry >> 1);
-    }
-    return out;
-  }
+  std::vector<std::uint32_t> offsets() const;
+  // Nothing will be appended any more: gives back what was kept for that.
+  void shrink();
+  // What it takes.
+  std::size_t memory() const;
 
  private:
   static std::uint32_t offset_of(std::uint32_t entry) { return entry >> 1; }
+  static bool is_alive(std::uint32_t entry) { return (entry & 1) != 0; }
+  // The index of a living message, or entries_.size().
+  std::size_t find(std::uint32_t offset) const;
+  void merge(const std::vector<std::uint32_t>& offsets);
+  void sweep();
 
-  std::vector<std::uint32_t> entries_;  // offset in the upper 31 bits, lives in the lowest
+  std::vector<std::uint32_t> entries_;    // offset in the upper 31 bits, lives in the lowest
+  std::vector<RecordPlace> settlements_;  // of each entry, generation 0 for none; empty at first
   std::size_t live_ = 0;
 };
 

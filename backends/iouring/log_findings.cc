@@ -6,7 +6,7 @@
 
 namespace brevdue::backends {
 
-Result<void> LogFindings::take(const LogRecord& record) {
+Result<void> LogFindings::take(const LogRecord& record, RecordPlace at) {
   AboutGeneration& about = generations_[record.target.generation];
   switch (record.type) {
     case RecordType::tombstone:
@@ -26,8 +26,7 @@ Result<void> LogFindings::take(const LogRecord& record) {
     case RecordType::settlement: {
       auto settlement = mail::decode_settlement(record.first);
       if (!settlement) return propagate(std::move(settlement.error()));
-      about.settlements[record.target.offset].push_back(
-          {record.order, record.whole, std::move(*settlement)});
+      about.settlements.add({record.target.offset, record.order, at, record.whole, record.first});
       return {};
     }
     case RecordType::message:
@@ -44,28 +43,23 @@ bool LogFindings::is_dead(RecordPlace place) const {
          (about.survivors && !std::ranges::binary_search(*about.survivors, place.offset));
 }
 
-const std::vector<LogFindings::Found>* LogFindings::settlements_of(RecordPlace place) const {
+std::vector<FoundSettlements::Found> LogFindings::settlements_of(RecordPlace place) const {
   const auto about = generations_.find(place.generation);
-  if (about == generations_.end()) return nullptr;
-  const auto at = about->second.settlements.find(place.offset);
-  return at == about->second.settlements.end() ? nullptr : &at->second;
+  if (about == generations_.end()) return {};
+  return about->second.settlements.of(place.offset);
 }
 
-bool LogFindings::has_settlements(RecordPlace place) const {
-  return settlements_of(place) != nullptr;
+std::optional<RecordPlace> LogFindings::latest_settlement(RecordPlace place) const {
+  const auto found = settlements_of(place);
+  return found.empty() ? std::nullopt : std::optional(found.back().at);
 }
 
 mail::DeliveryState LogFindings::state_of(RecordPlace place) const {
   mail::DeliveryState state;
-  const std::vector<Found>* found = settlements_of(place);
-  if (found == nullptr) return state;
-  std::vector<const Found*> in_order;
-  in_order.reserve(found->size());
-  for (const Found& one : *found) in_order.push_back(&one);
-  std::ranges::sort(in_order, {}, [](const Found* one) { return one->order; });
-  for (const Found* one : in_order) {
-    if (one->whole) state = {};
-    state.apply(one->settlement);
+  for (const FoundSettlements::Found& found : settlements_of(place)) {
+    const auto settlement = mail::decode_settlement(found.body);
+    BREVDUE_ASSERT(settlement.has_value());  // it was when it was taken
+    state.apply(*settlement);
   }
   return state;
 }

@@ -7,11 +7,10 @@
 
 #include <map>
 #include <optional>
-#include <string>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "backends/iouring/found_settlements.h"
 #include "backends/iouring/log_record.h"
 #include "core/error.h"
 #include "mail/settlement.h"
@@ -20,28 +19,25 @@ namespace brevdue::backends {
 
 class LogFindings {
  public:
-  // Takes a record other than a message; its strings must be intact. corrupt if they make no sense.
-  Result<void> take(const LogRecord& record);
+  // Takes a record other than a message, which lies at `at`; its strings must be intact. corrupt if
+  // they make no sense.
+  Result<void> take(const LogRecord& record, RecordPlace at);
 
   bool is_dead(RecordPlace place) const;
   mail::DeliveryState state_of(RecordPlace place) const;
-  bool has_settlements(RecordPlace place) const;
+  // Where the last settlement of a message lies, in the log's order; nothing if none was found.
+  std::optional<RecordPlace> latest_settlement(RecordPlace place) const;
   // Nothing more will be asked about this generation.
   void forget(std::uint32_t generation) { generations_.erase(generation); }
 
  private:
-  struct Found {
-    LogOrder order;
-    bool whole;
-    mail::Settlement settlement;
-  };
   struct AboutGeneration {
     std::unordered_set<std::uint32_t> dead;
     std::optional<std::vector<std::uint32_t>> survivors;
-    std::unordered_map<std::uint32_t, std::vector<Found>> settlements;
+    FoundSettlements settlements;
   };
 
-  const std::vector<Found>* settlements_of(RecordPlace place) const;
+  std::vector<FoundSettlements::Found> settlements_of(RecordPlace place) const;
 
   std::map<std::uint32_t, AboutGeneration> generations_;
 };

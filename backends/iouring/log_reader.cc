@@ -12,53 +12,37 @@
 
 namespace brevdue::backends {
 
-namespace {
-// Bytes of a segment from a block's start on.
-struct Blocks {
-  std::shared_ptr<char[]> bytes;
-  std::string_view wanted;
-};
-
-Result<Blocks> read_blocks(LogDevice& device, const SegmentHeader& segment, std::uint32_t offset,
-                           std::size_t size) {
-  const std::uint32_t begin = offset / log_block * log_block;
-  const std::uint32_t lead = offset - begin;
-  const std::size_t padded = round_up_to_block(std::size_t{lead} + size);
-  std::shared_ptr<char[]> block(static_cast<char*>(std::aligned_alloc(log_block, padded)),
-                                std::free);
-  if (!block) return fail(ErrorCode::overloaded, "no memory to read a message");
-  auto got = device.read(segment.number, begin, block.get(), padded);
-  if (!got) return propagate(std::move(got.error()));
-  std::string_view wanted(block.get(), std::min(*got, padded));
-  wanted = wanted.substr(std::min<std::size_t>(lead, wanted.size()));
-  return Blocks{std::move(block), wanted.substr(0, size)};
-}
-
-std::unexpected<Error> damaged(mail::QueueId id, const SegmentHeader& segment,
-                               const LogLocation& at) {
+static std::unexpected<Error> damaged(mail::QueueId id, const SegmentHeader& segment,
+                                      const LogLocation& at) {
   return fail(ErrorCode::corrupt,
               fmt::format("{} in segment {} at {}", id.text(), segment.number, at.place.offset));
 }
-}  // namespace
 
-std::optional<SegmentHeader> LogReader::locate(LogLocation& at) {
-  return pool_.with_table([&](SegmentTable& table) -> std::optional<SegmentHeader> {
+std::optional<LogReader::Found> LogReader::locate(LogLocation& at) {
+  return pool_.with_table([&](SegmentTable& table) -> std::optional<Found> {
     at = table.now(at);
     if (!table.is_live(at.place)) return std::nullopt;
-    const SegmentHeader& segment = table.find(at.place.generation)->header;
-    const bool plausible = segment.number == at.segment && at.size >= record_header_size &&
-                           at.place.offset < segment.size &&
-                           at.size <= segment.size - at.place.offset;
-    return plausible ? std::optional(segment) : std::nullopt;
+    const Segment& home = *table.find(at.place.generation);
+    Found found{.segment = home.header, .closed = home.closed, .latest = {}};
+    const bool plausible = found.segment.number == at.segment && at.size >= record_header_size &&
+                           at.place.offset < found.segment.size &&
+                           at.size <= found.segment.size - at.place.offset;
+    if (!plausible) return std::nullopt;
+    if (const auto latest = table.latest_settlement(at.place)) {
+      found.is_settled = true;
+      const Segment* segment = table.find(latest->generation);
+      if (segment != nullptr) found.latest = Settled{*latest, segment->header, segment->closed};
+    }
+    return found;
   });
 }
 
 Result<SharedBytes> LogReader::open(mail::QueueId id, const queue::Location& location) {
   LogLocation at = LogLocation::of(location);
   while (true) {
-    const auto segment = locate(at);
-    if (!segment) return fail(ErrorCode::not_found, id.text());
-    auto content = read_content(id, at, *segment);
+    const auto found = locate(at);
+    if (!found) return fail(ErrorCode::not_found, id.text());
+    auto content = read_content(id, at, found->segment);
     if (content) return content;
     const RecordPlace tried = at.place;
     if (!locate(at) || at.place == tried) return content;
@@ -67,55 +51,97 @@ Result<SharedBytes> LogReader::open(mail::QueueId id, const queue::Location& loc
 
 Result<SharedBytes> LogReader::read_content(mail::QueueId id, const LogLocation& at,
                                             const SegmentHeader& segment) {
-  auto read = read_blocks(device_, segment, at.place.offset, at.size);
-  if (!read) return propagate(std::move(read.error()), id.text());
-  const auto record = decode_record(read->wanted, segment.seed());
+  const std::uint32_t begin = at.place.offset / log_block * log_block;
+  const std::uint32_t lead = at.place.offset - begin;
+  const std::size_t size = round_up_to_block(std::size_t{lead} + at.size);
+  std::shared_ptr<char[]> block(static_cast<char*>(std::aligned_alloc(log_block, size)), std::free);
+  if (!block) return fail(ErrorCode::overloaded, "no memory to read a message");
+  auto got = device_.read(segment.number, begin, block.get(), size);
+  if (!got) return propagate(std::move(got.error()), id.text());
+  const std::string_view bytes = std::string_view(block.get(), std::min(*got, size));
+  const auto record = bytes.size() < lead + at.size
+                          ? std::nullopt
+                          : decode_record(bytes.substr(lead, at.size), segment.seed());
   if (!record || record->type != RecordType::message || record->id != id ||
       !record->second_intact()) {
     return damaged(id, segment, at);
   }
-  return SharedBytes(std::shared_ptr<const char[]>(read->bytes, record->second.data()),
+  return SharedBytes(std::shared_ptr<const char[]>(block, record->second.data()),
                      record->second.size());
 }
 
 Result<queue::StoredMessage> LogReader::look_up(mail::QueueId id, const queue::Location& location) {
   LogLocation at = LogLocation::of(location);
-  while (true) {
-    const auto segment = locate(at);
-    if (!segment) return fail(ErrorCode::not_found, id.text());
-    auto envelope = read_envelope(id, at, *segment);
-    auto state = gather_state(at.place);
+  auto found = locate(at);
+  while (found) {
+    auto envelope = read_envelope(id, at, *found);
+    auto state = read_state(at, *found);
+    if (state && !*state) state = gather_state(at.place);
     const RecordPlace tried = at.place;
-    // Moved, or gone: what was read may be of something else.
-    if (!locate(at)) return fail(ErrorCode::not_found, id.text());
+    const auto tried_latest = found->latest;
+    found = locate(at);
+    if (!found) break;
+    // What was read may be of something else by now.
     if (at.place != tried) continue;
     if (!envelope) return propagate(std::move(envelope.error()));
-    if (!state) return propagate(std::move(state.error()));
-    if (*state) return queue::StoredMessage{std::move(*envelope), std::move(**state)};
+    if (state && *state) return queue::StoredMessage{std::move(*envelope), std::move(**state)};
+    if (!state && found->latest == tried_latest) return propagate(std::move(state.error()));
   }
+  return fail(ErrorCode::not_found, id.text());
 }
 
 Result<SharedBytes> LogReader::read_envelope(mail::QueueId id, const LogLocation& at,
-                                             const SegmentHeader& segment) {
-  // Most envelopes lie in the first two blocks.
-  std::size_t size =
-      std::min<std::size_t>(at.size, 2 * std::size_t{log_block} - at.place.offset % log_block);
+                                             const Found& found) {
+  auto record = read_first(messages_, found.segment, found.closed, at.place.offset);
+  if (!record) return propagate(std::move(record.error()), id.text());
+  if (!*record || (*record)->type != RecordType::message || (*record)->id != id) {
+    return damaged(id, found.segment, at);
+  }
+  return SharedBytes((*record)->first);
+}
+
+Result<std::optional<mail::DeliveryState>> LogReader::read_state(const LogLocation& at,
+                                                                 const Found& found) {
+  if (!found.is_settled) return mail::DeliveryState();
+  if (!found.latest) return std::nullopt;
+  auto record = read_first(settlements_, found.latest->segment, found.latest->closed,
+                           found.latest->at.offset);
+  // A block that cannot be read is damage, as in recovery: what others say counts.
+  if (!record && record.error().code == ErrorCode::io_failure) return std::nullopt;
+  if (!record) return propagate(std::move(record.error()));
+  const bool says_all = *record && (*record)->type == RecordType::settlement && (*record)->whole &&
+                        (*record)->target == at.place;
+  if (!says_all) return std::nullopt;
+  const auto whole = mail::decode_settlement((*record)->first);
+  if (!whole) return std::nullopt;
+  mail::DeliveryState state;
+  state.apply(*whole);
+  return state;
+}
+
+Result<std::optional<LogRecord>> LogReader::read_first(ReadWindow& window,
+                                                       const SegmentHeader& segment, bool closed,
+                                                       std::uint32_t offset) {
+  // Holds most envelopes and settlements.
+  constexpr std::uint32_t usual_size = 512;
+  std::uint32_t size = usual_size;
   while (true) {
-    auto read = read_blocks(device_, segment, at.place.offset, size);
-    if (!read) return propagate(std::move(read.error()), id.text());
-    const auto head = decode_record_head(read->wanted, segment.seed());
-    if (!head || head->record.type != RecordType::message || head->record.id != id ||
-        head->size != at.size) {
-      return damaged(id, segment, at);
+    if (!closed) window.forget();
+    auto bytes = window.view(segment, offset, size,
+                             closed ? ReadWindow::Ahead::may_follow : ReadWindow::Ahead::never);
+    if (!bytes) return propagate(std::move(bytes.error()));
+    auto head = decode_record_head(*bytes, segment.seed());
+    if (!head) return std::nullopt;
+    const std::uint64_t needed = std::uint64_t{record_header_size} + head->first_size;
+    if (needed > segment.size - offset) return std::nullopt;
+    if (needed > size) {
+      size = static_cast<std::uint32_t>(needed);
+      continue;
     }
-    LogRecord record = head->record;
-    record.first = read->wanted.substr(record_header_size, head->first_size);
-    if (record.first.size() == head->first_size) {
-      if (!record.first_intact()) return damaged(id, segment, at);
-      return SharedBytes(record.first);
-    }
-    if (size >= record_header_size + std::size_t{head->first_size}) return damaged(id, segment, at);
-    size = record_header_size + std::size_t{head->first_size};
+    if (needed > bytes->size()) return std::nullopt;
+    head->record.first = bytes->substr(record_header_size, head->first_size);
+    if (!head->record.first_intact()) return std::nullopt;
+    return head->record;
   }
 }
 

@@ -1,8 +1,10 @@
 // Reads single messages of the log: what the store's open() and look_up() do. The reader thread;
 // side by side with everything else.
 //
-// A message may be moved while it is read, and its segment filled anew: then it is read once more
-// where it lies now.
+// A message may be moved while it is read, or its settlement written again, and the segment filled
+// anew: then it is read once more where it lies now. look_up() reads the message's header and
+// envelope, and the latest settlement if that says all; two reads, or none where a caller goes
+// through the messages in the order in which they lie.
 #pragma once
 
 #include <atomic>
@@ -10,6 +12,7 @@
 
 #include "backends/iouring/log_device.h"
 #include "backends/iouring/log_location.h"
+#include "backends/iouring/read_window.h"
 #include "backends/iouring/segment_pool.h"
 #include "queue/store.h"
 
@@ -19,25 +22,51 @@ class LogReader {
  public:
   // `cancelled` cuts short what takes long.
   LogReader(LogDevice& device, SegmentPool& pool, const std::atomic<bool>& cancelled)
-      : device_(device), pool_(pool), cancelled_(cancelled) {}
+      : device_(device),
+        pool_(pool),
+        cancelled_(cancelled),
+        messages_(device),
+        settlements_(device) {}
 
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location);
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location);
 
  private:
+  struct Settled {
+    RecordPlace at;
+    SegmentHeader segment;
+    bool closed;
+
+    bool operator==(const Settled&) const = default;
+  };
+  struct Found {
+    SegmentHeader segment;
+    bool closed = false;  // that segment
+    bool is_settled = false;
+    std::optional<Settled> latest;  // its latest settlement; nothing if its segment is gone
+  };
+
   // The segment in which the message lies, if it lives and can lie there; `at` becomes where it
   // lies now.
-  std::optional<SegmentHeader> locate(LogLocation& at);
+  std::optional<Found> locate(LogLocation& at);
   Result<SharedBytes> read_content(mail::QueueId id, const LogLocation& at,
                                    const SegmentHeader& segment);
-  Result<SharedBytes> read_envelope(mail::QueueId id, const LogLocation& at,
-                                    const SegmentHeader& segment);
+  Result<SharedBytes> read_envelope(mail::QueueId id, const LogLocation& at, const Found& found);
+  // The state, or nothing if the latest settlement does not say all.
+  Result<std::optional<mail::DeliveryState>> read_state(const LogLocation& at, const Found& found);
+  // A record's header and first string; nothing if they are damaged. Of a segment that is not
+  // closed the window keeps nothing: behind what is durable there may lie a batch that was dropped
+  // at the last start, whole, where another one is written now.
+  Result<std::optional<LogRecord>> read_first(ReadWindow& window, const SegmentHeader& segment,
+                                              bool closed, std::uint32_t offset);
   // What all settlements on the disk say; nothing if some of them were replaced meanwhile.
   Result<std::optional<mail::DeliveryState>> gather_state(RecordPlace place);
 
   LogDevice& device_;
   SegmentPool& pool_;
   const std::atomic<bool>& cancelled_;
+  ReadWindow messages_;
+  ReadWindow settlements_;
 };
 
 }  // namespace brevdue::backends

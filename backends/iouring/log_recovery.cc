@@ -91,7 +91,7 @@ Result<void> LogRecovery::take(const LogRecord& record, std::uint32_t offset) {
   }
   // Of a generation that is gone nothing needs to be known.
   if (!present_.contains(target)) return {};
-  auto taken = findings_.take(record);
+  auto taken = findings_.take(record, {source_.header.generation, offset});
   if (taken) return {};
   return set_aside(offset, record.first,
                    fmt::format("{}: {}", record.id.text(), describe(taken.error())));
@@ -150,14 +150,18 @@ void LogRecovery::enter_in_table() {
   });
   std::vector<std::uint32_t> offsets;
   std::uint64_t bytes = 0;
+  std::vector<std::pair<std::uint32_t, RecordPlace>> settled;
   offsets.reserve(messages_.size());
   for (const FoundMessage& message : messages_) {
     offsets.push_back(message.offset);
     bytes += message.size;
+    const auto latest = findings_.latest_settlement({source_.header.generation, message.offset});
+    if (latest) settled.emplace_back(message.offset, *latest);
   }
   pool_.with_table([&](SegmentTable& table) {
     Segment& segment = *table.find(source_.header.generation);
     segment.add_live(offsets, bytes);
+    for (const auto& [offset, settlement] : settled) segment.live.settle(offset, settlement);
     segment.tombstones_of.insert(tombstones_of_.begin(), tombstones_of_.end());
     segment.settlements_of.insert(settlements_of_.begin(), settlements_of_.end());
     // The newest was ended by start(), or is by now by the writer.

@@ -234,7 +234,8 @@ std::vector<LogItem> LogWriter::items_of(queue::Batch& batch, queue::BatchResult
         location = &settle->location;
         item.record.type = RecordType::settlement;
         item.record.id = settle->id;
-        item.body = mail::encode(settle->settlement);
+        item.record.whole = settle->whole.has_value();
+        item.body = mail::encode(settle->whole ? *settle->whole : settle->settlement);
       } else if (const auto* discard = std::get_if<queue::Discard>(&batch[i])) {
         location = &discard->location;
         item.record.type = RecordType::tombstone;
@@ -362,7 +363,7 @@ Result<void> LogWriter::write_one_batch(std::span<LogItem> items, std::uint32_t 
     if (record.type != RecordType::message) record.first = item.body;
     if (record.type == RecordType::settlement) {
       if (item.moves) record.target = message;
-      if (item.moves || !record.whole) record.order.sequence = sequence_ + 1;
+      if (!item.covers) record.order.sequence = sequence_ + 1;
     }
     const std::uint32_t offset = builder.add(record);
     if (record.type == RecordType::message) message = {segment_.generation, offset};
@@ -382,19 +383,20 @@ Result<void> LogWriter::write_one_batch(std::span<LogItem> items, std::uint32_t 
 void LogWriter::enter_in_table(std::span<const LogItem> items) {
   bool emptied = false;
   pool_.with_table([&](SegmentTable& table) {
-    std::vector<std::uint32_t> messages;
-    std::uint64_t bytes = 0;
+    Segment& home = *table.find(segment_.generation);
+    RecordPlace message;
     for (const LogItem& item : items) {
       const RecordPlace target = item.record.target;
       switch (item.record.type) {
         case RecordType::message:
-          messages.push_back(item.at->place.offset);
-          bytes += item.record.size();
+          message = item.at->place;
+          home.live.append(message.offset);
+          home.live_bytes += item.record.size();
           break;
         case RecordType::tombstone:
           table.note_tombstone(segment_.generation, target.generation);
           if (item.moves) {
-            table.moved(target, {segment_.generation, messages.back()}, item.target_size);
+            table.moved(target, message, item.target_size);
           } else {
             table.discard(target, item.target_size);
           }
@@ -406,11 +408,14 @@ void LogWriter::enter_in_table(std::span<const LogItem> items) {
           table.note_tombstone(segment_.generation, target.generation);
           break;
         case RecordType::settlement:
-          table.note_settlement(segment_.generation, target);
+          if (item.covers) {
+            table.note_checkpointed(item.at->place, target, *item.covers);
+          } else {
+            table.note_settlement(item.at->place, target);
+          }
           break;
       }
     }
-    if (!messages.empty()) table.find(segment_.generation)->add_live(messages, bytes);
   });
   if (emptied) pool_.nudge();
 }
@@ -457,9 +462,7 @@ Result<void> LogWriter::next_segment(Purpose purpose) {
   }
   pool_.with_table([&](SegmentTable& table) {
     if (has_segment_) {
-      Segment& left = *table.find(segment_.generation);
-      left.closed = true;
-      left.end = offset_;
+      table.find(segment_.generation)->close(offset_);
     }
     table.add(
         {.header = next, .file_size = next.size, .end = next.footer_offset(), .closed = false});

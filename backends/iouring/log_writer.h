@@ -41,6 +41,9 @@ struct LogItem {
   std::size_t index = 0;          // of the mutation in its batch
   std::uint32_t target_size = 0;  // of the record that a tombstone is about
   std::optional<RecordPlace> moves{};
+  // Of the whole settlement of a checkpoint, whose order is set: it takes the place of those that
+  // lie in generations up to this one.
+  std::optional<std::uint32_t> covers{};
   std::optional<LogLocation> at{};  // set when it is on its way to the disk
 };
 

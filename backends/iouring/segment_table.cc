@@ -53,9 +53,22 @@ void SegmentTable::note_tombstone(Generation holder, Generation target) {
   if (Segment* segment = find(holder)) segment->tombstones_of.insert(target);
 }
 
-void SegmentTable::note_settlement(Generation holder, RecordPlace target) {
-  if (Segment* segment = find(holder)) segment->settlements_of.insert(target.generation);
+void SegmentTable::note_settlement(RecordPlace record, RecordPlace target) {
+  if (Segment* holder = find(record.generation)) holder->settlements_of.insert(target.generation);
+  if (Segment* segment = find(target.generation)) segment->live.settle(target.offset, record);
   if (watched_.contains(target.generation)) settled_.insert(target);
+}
+
+void SegmentTable::note_checkpointed(RecordPlace record, RecordPlace target, Generation through) {
+  const auto latest = latest_settlement(target);
+  if (!latest || latest->generation <= through) return note_settlement(record, target);
+  if (Segment* holder = find(record.generation)) holder->settlements_of.insert(target.generation);
+}
+
+std::optional<RecordPlace> SegmentTable::latest_settlement(RecordPlace message) const {
+  const auto at = segments_.find(message.generation);
+  if (at == segments_.end()) return std::nullopt;
+  return at->second.live.settlement(message.offset);
 }
 
 void SegmentTable::watch(const std::vector<Generation>& generations) {

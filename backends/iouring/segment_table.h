@@ -46,6 +46,12 @@ struct Segment {
     live.add(offsets);
     live_bytes += bytes;
   }
+  // Nothing will be written behind `at` any more.
+  void close(std::uint32_t at) {
+    closed = true;
+    end = at;
+    live.shrink();
+  }
 };
 
 class SegmentTable {
@@ -65,7 +71,13 @@ class SegmentTable {
   void moved(RecordPlace from, RecordPlace to, std::uint32_t size);
   // A record in `holder` speaks about `target`.
   void note_tombstone(Generation holder, Generation target);
-  void note_settlement(Generation holder, RecordPlace target);
+  // The settlement at `record` is about the message at `target`, and later in the log's order than
+  // all before it.
+  void note_settlement(RecordPlace record, RecordPlace target);
+  // It is one of a checkpoint: later than those in generations up to `through`, and no others.
+  void note_checkpointed(RecordPlace record, RecordPlace target, Generation through);
+  // Where the latest settlement of a living message lies.
+  std::optional<RecordPlace> latest_settlement(RecordPlace message) const;
 
   // From now on remembers which messages of these generations are settled; one watch at a time.
   void watch(const std::vector<Generation>& generations);

@@ -20,6 +20,7 @@ Result<void> StateGatherer::read_what_is_readable(const Segment& segment,
       segment.settlements_of, [&](std::uint32_t target) { return messages_.contains(target); });
   if (!concerned) return {};
   seed_ = segment.header.seed();
+  generation_ = segment.header.generation;
   reader_.select(segment.header.number, std::min(segment.file_size, segment.header.size));
   auto walked = walk_segment(reader_, segment.header, segment.end, cancelled, *this);
   unreadable_blocks_ += reader_.unreadable_blocks();
@@ -38,7 +39,9 @@ Result<void> StateGatherer::batch(const ScannedBatch& batch) {
   while (const auto record = records.next()) {
     if (record->type != RecordType::settlement || !is_asked_for(record->target)) continue;
     if (!batch.intact && !record->first_intact()) continue;
-    if (findings_.take(*record)) settled_.emplace(record->target, record->id);
+    const std::uint32_t offset = batch.header.offset + batch_header_size + records.position();
+    if (findings_.take(*record, {generation_, offset}))
+      settled_.emplace(record->target, record->id);
   }
   return {};
 }

@@ -48,6 +48,7 @@ class StateGatherer final : private SegmentVisitor {
   LogFindings findings_;
   std::map<RecordPlace, mail::QueueId> settled_;
   std::uint32_t seed_ = 0;
+  std::uint32_t generation_ = 0;
   std::uint32_t unreadable_blocks_ = 0;
 };
 

@@ -75,6 +75,33 @@ TEST_P(StoreConformance, LookUpFollowsEachSettlement) {
   expect_lookup(sample, location, model);
 }
 
+// A store may write the whole state in place of the delta; nobody must see which it does.
+TEST_P(StoreConformance, WholeSettlementsSayWhatDeltasSay) {
+  const Sample sample = make_sample(1, 4096, 4);
+  start();
+  Location location = put(sample);
+  mail::DeliveryState model;
+  for (std::uint32_t sequence = 1; sequence <= 12; ++sequence) {
+    const auto settlement = deferral(sequence, sequence % 4, RecipientStatus::deferred,
+                                     "451 4.4.1 attempt " + std::to_string(sequence));
+    model.apply(settlement);
+    Settle settle{sample.id, location, settlement};
+    if (sequence % 3 != 0) settle.whole = mail::as_settlement(model);
+    ASSERT_TRUE(commit(store(), {settle})[0]);
+    expect_lookup(sample, location, model);
+    // A replay of an older one says the state that there is now.
+    Settle replay{sample.id, location, deferral(1, 1, RecipientStatus::failed, "550 no")};
+    replay.whole = mail::as_settlement(model);
+    ASSERT_TRUE(commit(store(), {replay})[0]);
+    expect_lookup(sample, location, model);
+    if (sequence % 4 != 0) continue;
+    const auto recovered = reopen();
+    EXPECT_EQ(recovered.at(sample.id).state, model);
+    location = recovered.at(sample.id).location;
+    expect_lookup(sample, location, model);
+  }
+}
+
 TEST_P(StoreConformance, LookUpOfADiscardedMessageIsAnError) {
   const Sample sample = make_sample(1, 4096);
   const Sample other = make_sample(2, 4096);

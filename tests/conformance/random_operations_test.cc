@@ -31,6 +31,8 @@ class RandomOperations {
  private:
   std::size_t random_size();
   Settle settle(mail::QueueId id, const Location& location);
+  // With the whole state in every other one.
+  Settle settle_living(mail::QueueId id, const Location& location);
 
   std::mt19937_64 random_;
   queue::MemoryDisk model_;
@@ -38,6 +40,7 @@ class RandomOperations {
   std::map<mail::QueueId, Sample> samples_;
   std::map<mail::QueueId, Location> live_;
   std::map<mail::QueueId, std::uint32_t> sequences_;
+  std::map<mail::QueueId, mail::DeliveryState> states_;  // at the end of the batch being made
   std::vector<std::pair<mail::QueueId, Location>> gone_;
 };
 
@@ -67,6 +70,14 @@ Settle RandomOperations::settle(mail::QueueId id, const Location& location) {
   return {id, location, std::move(settlement)};
 }
 
+Settle RandomOperations::settle_living(mail::QueueId id, const Location& location) {
+  Settle made = settle(id, location);
+  const auto at = states_.try_emplace(id, model_.messages.at(id).state).first;
+  at->second.apply(made.settlement);
+  if (below(2) == 0) made.whole = mail::as_settlement(at->second);
+  return made;
+}
+
 const std::pair<const mail::QueueId, Location>* RandomOperations::any() {
   if (live_.empty()) return nullptr;
   auto at = live_.begin();
@@ -76,6 +87,7 @@ const std::pair<const mail::QueueId, Location>* RandomOperations::any() {
 
 queue::Batch RandomOperations::batch() {
   queue::Batch batch;
+  states_.clear();
   std::map<mail::QueueId, bool> discarded;
   const std::size_t size = 1 + below(below(4) == 0 ? 60 : 6);
   while (batch.size() < size) {
@@ -88,7 +100,7 @@ queue::Batch RandomOperations::batch() {
       batch.push_back(sample.enqueue());
     } else if (kind < 7) {
       if (!discarded.contains(message->first)) {
-        batch.push_back(settle(message->first, message->second));
+        batch.push_back(settle_living(message->first, message->second));
       }
     } else if (kind < 9 || gone_.empty()) {
       discarded[message->first] = true;

@@ -32,7 +32,7 @@ Kept settlement_record(RecordPlace target, LogOrder order, const mail::Settlemen
 
 void take(LogFindings& findings, Kept& kept) {
   kept.record.first = kept.body;
-  ASSERT_TRUE(findings.take(kept.record));
+  ASSERT_TRUE(findings.take(kept.record, {9, kept.record.order.index}));
 }
 }  // namespace
 
@@ -76,16 +76,17 @@ TEST(LogFindings, AWholeStateReplacesWhatCameBefore) {
 TEST(LogFindings, DeadByTombstoneOrByOmission) {
   LogFindings findings;
   EXPECT_FALSE(findings.is_dead({3, 9000}));
-  ASSERT_TRUE(findings.take({.type = RecordType::tombstone, .target = {3, 9000}}));
+  ASSERT_TRUE(findings.take({.type = RecordType::tombstone, .target = {3, 9000}}, {}));
   EXPECT_TRUE(findings.is_dead({3, 9000}));
   EXPECT_FALSE(findings.is_dead({3, 9500}));
   EXPECT_FALSE(findings.is_dead({4, 9000}));
   const std::string first = encode_survivors({9100, 9500, 9600});
   const std::string second = encode_survivors({9500, 9700});
-  ASSERT_TRUE(findings.take({.type = RecordType::survivors, .target = {3, 0}, .first = first}));
+  ASSERT_TRUE(findings.take({.type = RecordType::survivors, .target = {3, 0}, .first = first}, {}));
   EXPECT_FALSE(findings.is_dead({3, 9500}));
   EXPECT_TRUE(findings.is_dead({3, 9700}));
-  ASSERT_TRUE(findings.take({.type = RecordType::survivors, .target = {3, 0}, .first = second}));
+  ASSERT_TRUE(
+      findings.take({.type = RecordType::survivors, .target = {3, 0}, .first = second}, {}));
   EXPECT_FALSE(findings.is_dead({3, 9500}));
   EXPECT_TRUE(findings.is_dead({3, 9100}));
   EXPECT_TRUE(findings.is_dead({3, 9700}));
@@ -95,9 +96,9 @@ TEST(LogFindings, DeadByTombstoneOrByOmission) {
 
 TEST(LogFindings, NonsenseIsRefused) {
   LogFindings findings;
-  EXPECT_FALSE(findings.take({.type = RecordType::settlement, .target = {3, 1}, .first = "?"}));
-  EXPECT_FALSE(findings.take({.type = RecordType::survivors, .target = {3, 0}, .first = ""}));
-  EXPECT_FALSE(findings.take({.type = RecordType::message}));
+  EXPECT_FALSE(findings.take({.type = RecordType::settlement, .target = {3, 1}, .first = "?"}, {}));
+  EXPECT_FALSE(findings.take({.type = RecordType::survivors, .target = {3, 0}, .first = ""}, {}));
+  EXPECT_FALSE(findings.take({.type = RecordType::message}, {}));
   EXPECT_EQ(findings.state_of({3, 1}), mail::DeliveryState{});
 }
 

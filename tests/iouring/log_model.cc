@@ -88,7 +88,16 @@ std::string LogModel::check_one(queue::Store& store, mail::QueueId id, const Rec
   message.location = got.location;
   message.enqueue_in_doubt = message.discard_in_doubt = false;
   message.states_in_doubt.clear();
-  return {};
+  return look_up(store, id, message);
+}
+
+std::string LogModel::look_up(queue::Store& store, mail::QueueId id, const Message& message) {
+  const auto found = store.look_up(id, message.location);
+  if (!found) return "look-up: " + describe(found.error());
+  if (found->envelope.view() != envelope_of(id).view()) return "look-up: another envelope";
+  if (found->state == message.state) return {};
+  return fmt::format("look-up of {}: state {} of {} expected", id.value(), found->state.sequence,
+                     message.state.sequence);
 }
 
 bool LogModel::is_visible(const queue::Mutation& mutation, const Recovered& recovered) const {
@@ -182,7 +191,14 @@ queue::Mutation LogModel::make_change(mail::QueueId id, Message& message, bool d
   settlement.attempts = settlement.sequence;
   settlement.results = {{static_cast<std::uint32_t>(random_() % 2), mail::RecipientStatus::deferred,
                          fmt::format("451 4.4.1 attempt {}", settlement.sequence)}};
-  return queue::Settle{id, message.location, std::move(settlement)};
+  queue::Settle settle{id, message.location, settlement};
+  // Mostly whole: a gathered state costs a scan. One before it that is in flight may be refused.
+  if (message.settlements_asked == 1 && random_() % 4 != 0) {
+    mail::DeliveryState after = message.state;
+    after.apply(settlement);
+    settle.whole = mail::as_settlement(after);
+  }
+  return settle;
 }
 
 std::string LogModel::read_one(queue::Store& store) {
@@ -192,7 +208,7 @@ std::string LogModel::read_one(queue::Store& store) {
   const auto content = store.open(at->first, at->second.location);
   if (!content) return "content: " + describe(content.error());
   const bool same = content->view() == content_of(at->first, at->second.size).view();
-  return same ? "" : "another content";
+  return same ? look_up(store, at->first, at->second) : "another content";
 }
 
 bool LogModel::discard_all(queue::Store& store) {

@@ -51,8 +51,8 @@ class LogModel {
   std::string check(queue::Store& store, const Recovered& recovered);
   // Random batches, as many as may be in flight; false when the store failed for good.
   bool step(queue::Store& store);
-  // Reads a message by the location it was known by first, which a store must honour for as long
-  // as the message lives. The complaint, or empty.
+  // Opens a message and looks it up by the location it was known by first, which a store must
+  // honour for as long as the message lives. The complaint, or empty.
   std::string read_one(queue::Store& store);
   // Discards everything; false as above.
   bool discard_all(queue::Store& store);
@@ -78,6 +78,7 @@ class LogModel {
     std::uint32_t settlements_asked = 0;
   };
 
+  std::string look_up(queue::Store& store, mail::QueueId id, const Message& message);
   std::string check_one(queue::Store& store, mail::QueueId id, const Recovered& recovered);
   queue::Batch make_batch();
   queue::Mutation make_change(mail::QueueId id, Message& message, bool discard);

@@ -32,6 +32,69 @@ TEST(LiveSet, AddsRemovesAndForgets) {
   EXPECT_EQ(live.size(), 0u);
 }
 
+TEST(LiveSet, KnowsTheLatestSettlementOfWhatLives) {
+  LiveSet live;
+  live.add({100, 200, 300});
+  EXPECT_EQ(live.settlement(200), std::nullopt);
+  live.settle(200, {7, 5000});
+  live.settle(999, {7, 6000});
+  live.settle(200, {8, 4000});
+  live.append(400);
+  live.settle(400, {8, 7000});
+  live.add({50, 150, 250});  // before and between
+  EXPECT_EQ(live.offsets(), (std::vector<std::uint32_t>{50, 100, 150, 200, 250, 300, 400}));
+  EXPECT_EQ(live.size(), 7u);
+  EXPECT_EQ(live.settlement(200), (RecordPlace{8, 4000}));
+  EXPECT_EQ(live.settlement(400), (RecordPlace{8, 7000}));
+  for (const std::uint32_t offset : {50u, 100u, 150u, 250u, 300u, 999u}) {
+    EXPECT_EQ(live.settlement(offset), std::nullopt) << offset;
+  }
+  live.settle(50, {8, 9000});
+  for (const std::uint32_t offset : {100u, 150u, 200u, 250u}) EXPECT_TRUE(live.remove(offset));
+  EXPECT_EQ(live.settlement(200), std::nullopt);
+  EXPECT_EQ(live.settlement(50), (RecordPlace{8, 9000}));
+  EXPECT_EQ(live.settlement(400), (RecordPlace{8, 7000}));
+  EXPECT_EQ(live.settlement(300), std::nullopt);
+}
+
+TEST(LiveSet, TakesFourBytesAMessageAndTwelveOfASettledOne) {
+  constexpr std::uint32_t count = 100'000;
+  LiveSet live;
+  for (std::uint32_t i = 0; i < count; ++i) live.append(i * 700);
+  live.shrink();
+  EXPECT_LE(live.memory(), 4u * count);
+  for (std::uint32_t i = 0; i < count; ++i) live.settle(i * 700, {3, i * 100});
+  EXPECT_LE(live.memory(), 12u * count);
+  // As many as are discarded are given back, but for a quarter.
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (i % 4 != 0) live.remove(i * 700);
+  }
+  EXPECT_EQ(live.size(), count / 4);
+  EXPECT_LE(live.memory(), 16u * live.size());
+  for (std::uint32_t i = 0; i < count; i += 4) {
+    ASSERT_EQ(live.settlement(i * 700), (RecordPlace{3, i * 100}));
+  }
+}
+
+TEST(SegmentTable, ACheckpointReplacesOnlyWhatItCovers) {
+  SegmentTable table;
+  add(table, 1).add_live({9000, 9500, 9700}, 300);
+  add(table, 2);
+  add(table, 3, false);
+  table.note_settlement({2, 100}, {1, 9000});
+  table.note_settlement({2, 200}, {1, 9500});
+  table.note_settlement({3, 300}, {1, 9500});
+  table.note_checkpointed({3, 400}, {1, 9000}, 2);
+  table.note_checkpointed({3, 500}, {1, 9500}, 2);
+  EXPECT_EQ(table.latest_settlement({1, 9000}), (RecordPlace{3, 400}));
+  EXPECT_EQ(table.latest_settlement({1, 9500}), (RecordPlace{3, 300}));
+  EXPECT_EQ(table.latest_settlement({1, 9700}), std::nullopt);
+  EXPECT_EQ(table.latest_settlement({4, 9700}), std::nullopt);
+  EXPECT_TRUE(table.find(3)->settlements_of.contains(1));
+  table.discard({1, 9000}, 100);
+  EXPECT_EQ(table.latest_settlement({1, 9000}), std::nullopt);
+}
+
 TEST(SegmentTable, NothingIsFreeBeforeTheScan) {
   SegmentTable table;
   add(table, 1);
@@ -58,7 +121,7 @@ TEST(SegmentTable, ATombstonePinsUntilItsTargetIsGone) {
   add(table, 2);
   add(table, 3);
   table.note_tombstone(2, 1);
-  table.note_settlement(3, {2, 9000});
+  table.note_settlement({3, 100}, {2, 9000});
   table.note_tombstone(3, 3);  // of itself: goes with it
   EXPECT_TRUE(table.free().empty());
   EXPECT_EQ(table.pinned(), 2u);
@@ -128,11 +191,11 @@ TEST(SegmentTable, AWatchSeesWhatIsSettled) {
   add(table, 1);
   add(table, 2);
   add(table, 3, false);
-  table.note_settlement(3, {1, 9000});
+  table.note_settlement({3, 100}, {1, 9000});
   table.watch({1});
   EXPECT_FALSE(table.settled_since_watch({1, 9000}));
-  table.note_settlement(3, {1, 9000});
-  table.note_settlement(3, {2, 9000});
+  table.note_settlement({3, 100}, {1, 9000});
+  table.note_settlement({3, 100}, {2, 9000});
   EXPECT_TRUE(table.settled_since_watch({1, 9000}));
   EXPECT_FALSE(table.settled_since_watch({2, 9000}));
   table.end_watch();
