@@ -57,6 +57,7 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     std::optional<ErrorCode> failed;
     std::uint64_t size = 0;
     std::uint64_t unwritten = 0;  // of it, on its way to the file: the credit in use
+    bool finished = false;        // by smtpd; its end is not decided yet
   };
 
   void send(SubmissionFrame type, std::string payload) {
@@ -171,7 +172,9 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     auto frame = ipc::decode_stage_chunk(payload);
     if (!frame) return propagate(std::move(frame.error()));
     const auto at = stages_.find(frame->ticket);
-    if (at == stages_.end()) return fail(ErrorCode::protocol, "chunk without a ticket");
+    if (at == stages_.end() || at->second.finished) {
+      return fail(ErrorCode::protocol, "chunk without a ticket");
+    }
     at->second.size += frame->bytes.size();
     if (at->second.size > server_.options_.content_size_max) {
       return fail(ErrorCode::protocol, "staged content over the limit");
@@ -211,7 +214,9 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     auto frame = ipc::decode_stage_finish(payload);
     if (!frame) return propagate(std::move(frame.error()));
     const auto at = stages_.find(frame->ticket);
-    if (at == stages_.end()) return fail(ErrorCode::protocol, "finish without a ticket");
+    if (at == stages_.end() || std::exchange(at->second.finished, true)) {
+      return fail(ErrorCode::protocol, "finish without a ticket");
+    }
     auto envelope = mail::decode_envelope(frame->envelope);
     if (!envelope) return propagate(std::move(envelope.error()));
     if (envelope->id != at->second.id || !envelope->content.staged ||
@@ -339,17 +344,20 @@ void SubmissionServer::reserve_ids(WallTime up_to) {
   if (up_to < reserved_ - queue::IdFloor::ahead / 2 || reserving_) return;
   reserving_ = true;
   const WallTime mark = std::max(up_to, clock_.wall()) + queue::IdFloor::ahead;
-  queue_.staging().run([floor = floor_, mark] { return floor->reserve_to(mark); },
-                       [this, mark](const Result<void>& result) {
-                         reserving_ = false;
-                         if (result)
-                           reserved_ = std::max(reserved_, mark);
-                         else
-                           log_.error(describe(result.error()));
-                         for (auto& waiting : std::exchange(waiting_, {})) {
-                           waiting.then(waiting.id < reserved_);
-                         }
-                       });
+  marks_.push([this, floor = floor_, mark, alive = std::weak_ptr(alive_)] {
+    events_.post([this, mark, alive, result = floor->reserve_to(mark)] {
+      if (!alive.expired()) moved_mark(mark, result);
+    });
+  });
+}
+
+void SubmissionServer::moved_mark(WallTime mark, const Result<void>& result) {
+  reserving_ = false;
+  if (result)
+    reserved_ = std::max(reserved_, mark);
+  else
+    log_.error(describe(result.error()));
+  for (auto& waiting : std::exchange(waiting_, {})) waiting.then(waiting.id < reserved_);
 }
 
 void SubmissionServer::keep_reserving() {

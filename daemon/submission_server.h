@@ -18,6 +18,7 @@
 #include "ipc/submission_frames.h"
 #include "queue/id_floor.h"
 #include "queue/queue.h"
+#include "queue/worker.h"
 
 namespace brevdue::daemon {
 
@@ -43,6 +44,7 @@ class SubmissionServer {
   class Session;
   void reserve_ids(WallTime up_to);
   void when_reserved(WallTime id, std::move_only_function<void(bool)> then);
+  void moved_mark(WallTime mark, const Result<void>& result);
   void keep_reserving();
   void remove(std::uint16_t slot, Session* session);
   ipc::QueueState state() const;
@@ -50,7 +52,7 @@ class SubmissionServer {
   boost::asio::io_context& loop_;
   queue::EventLoop& events_;
   queue::Queue& queue_;
-  std::shared_ptr<queue::IdFloor> floor_;  // the staging thread moves its mark
+  std::shared_ptr<queue::IdFloor> floor_;  // marks_ moves its mark
   const Clock& clock_;
   const Log& log_;
   SubmissionOptions options_;
@@ -64,6 +66,9 @@ class SubmissionServer {
   std::map<std::uint16_t, WallTime> highest_id_;  // by slot, so that a new smtpd repeats none
   std::map<std::uint16_t, std::shared_ptr<Session>> sessions_;
   queue::EventLoop::TimerId timer_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  // Its own: behind large content being staged a mark could come too late, and all mail wait.
+  queue::Worker marks_;
 };
 
 }  // namespace brevdue::daemon

@@ -8,7 +8,7 @@
 
 namespace brevdue::queue {
 
-// Touched by the staging thread only, once made.
+// Touched by one thread at a time: the writing one, and from finish() on the syncing one.
 class StagedFile {
  public:
   explicit StagedFile(mail::QueueId id) : id(id) {}
@@ -35,17 +35,29 @@ Result<void> Staging::start() {
   return {};
 }
 
-void Staging::run(std::move_only_function<Result<void>()> task, Done done) {
-  worker_.push([this, task = std::move(task), done = std::move(done)]() mutable {
+// What the syncing thread lets go of is closed by the writing one: the latter must outlive it, but
+// gives it work until then.
+Staging::~Staging() {
+  writer_.wait_until_idle();
+  syncer_.wait_until_idle();
+}
+
+std::move_only_function<void()> Staging::task_of(std::move_only_function<Result<void>()> task,
+                                                 Done done) {
+  return [this, task = std::move(task), done = std::move(done)]() mutable {
     loop_.post([done = std::move(done), result = task()]() mutable { done(std::move(result)); });
-  });
+  };
+}
+
+void Staging::run(std::move_only_function<Result<void>()> task, Done done) {
+  writer_.push(task_of(std::move(task), std::move(done)));
 }
 
 std::shared_ptr<StagedFile> Staging::open(mail::QueueId id) {
-  // A file given up half-way is closed, and its temporary name removed, on the staging thread.
+  // A file given up half-way is closed, and its temporary name removed, on the writing thread.
   auto* file = new StagedFile(id);
   return {file, [this](StagedFile* abandoned) {
-            worker_.push([this, owned = std::unique_ptr<StagedFile>(abandoned)] {
+            writer_.push([this, owned = std::unique_ptr<StagedFile>(abandoned)] {
               if (!owned->sealed && !owned->temporary_name.empty()) {
                 static_cast<void>(files_.unlink(directory_.get(), owned->temporary_name));
               }
@@ -145,11 +157,18 @@ void Staging::append(std::shared_ptr<StagedFile> file, SharedBytes chunk, Done d
 }
 
 void Staging::finish(std::shared_ptr<StagedFile> file, mail::ContentFacts expected, Done done) {
-  run([this, file = std::move(file), expected] { return seal(*file, expected); }, std::move(done));
+  auto sealing = [this, file = std::move(file), expected]() mutable {
+    auto sealed = seal(*file, expected);
+    file.reset();
+    return sealed;
+  };
+  auto task = task_of(std::move(sealing), std::move(done));
+  // Behind the chunks that are still to be written.
+  writer_.push([this, task = std::move(task)]() mutable { syncer_.push(std::move(task)); });
 }
 
 void Staging::read(mail::QueueId id, Opened done) {
-  worker_.push([this, id, done = std::move(done)]() mutable {
+  writer_.push([this, id, done = std::move(done)]() mutable {
     auto fd = files_.open(directory_.get(), id.text(), O_RDONLY, 0);
     loop_.post([done = std::move(done), fd = std::move(fd)]() mutable { done(std::move(fd)); });
   });
@@ -157,11 +176,11 @@ void Staging::read(mail::QueueId id, Opened done) {
 
 void Staging::remove(mail::QueueId id) {
   // A file that cannot be unlinked now is found by the next start's sweep.
-  worker_.push([this, id] { static_cast<void>(files_.unlink(directory_.get(), id.text())); });
+  writer_.push([this, id] { static_cast<void>(files_.unlink(directory_.get(), id.text())); });
 }
 
 void Staging::sweep(std::unordered_set<mail::QueueId> known) {
-  worker_.push([this, known = std::move(known), names = std::exchange(found_, {})] {
+  writer_.push([this, known = std::move(known), names = std::exchange(found_, {})] {
     for (const std::string& name : names) {
       const auto id = mail::QueueId::parse(name);
       if (id && known.contains(*id)) continue;

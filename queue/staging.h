@@ -1,6 +1,6 @@
 // Staging of large content: a file of its own in the spool's staged/ directory, written, synced and
-// linked by a thread of its own before the message's Enqueue enters the committer, so that nobody
-// waits for a gigabyte.
+// linked before the message's Enqueue enters the committer, by two threads, so that nobody waits
+// for a gigabyte: one writes chunks and opens what is read, the other one syncs.
 //
 // Life of a file: open() makes an unnamed one; append() writes at its end; finish() checks size and
 // CRC32C against what smtpd says, syncs, links it under its queue id and syncs the directory; a
@@ -14,6 +14,7 @@
 // after the last append's `done`, or within a credit of its own.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,6 +39,7 @@ class Staging {
 
   // `directory` is the spool's staged/ directory, which exists.
   Staging(FileSystem& files, std::string directory, EventLoop& loop);
+  ~Staging();  // what was asked for is done first
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
@@ -56,10 +58,11 @@ class Staging {
   void remove(mail::QueueId id);
   // Removes the files found by start() that are not in `known`.
   void sweep(std::unordered_set<mail::QueueId> known);
-  // Runs `task` on the staging thread, then `done` with what it returned in the loop's thread.
+  // Runs `task` on the writing thread, then `done` with what it returned in the loop's thread.
   void run(std::move_only_function<Result<void>()> task, Done done);
 
  private:
+  std::move_only_function<void()> task_of(std::move_only_function<Result<void>()> task, Done done);
   Result<void> check_space(std::size_t wanted);
   Result<void> make(StagedFile& file);
   Result<void> write(StagedFile& file, const SharedBytes& chunk);
@@ -72,8 +75,9 @@ class Staging {
   UniqueFd directory_;
   std::uint64_t kept_free_ = 0;
   std::vector<std::string> found_;
-  bool unnamed_files_ = true;  // staging thread only
-  Worker worker_;              // last: it ends first, and finishes what was asked for
+  std::atomic<bool> unnamed_files_ = true;
+  Worker writer_;
+  Worker syncer_;
 };
 
 }  // namespace brevdue::queue

@@ -153,6 +153,28 @@ TEST_F(SubmissionProtocol, AFinishWithoutATicket) {
   EXPECT_TRUE(is_closed());
 }
 
+TEST_F(SubmissionProtocol, AChunkAfterTheFinish) {
+  const mail::QueueId id = new_id();
+  send(SubmissionFrame::stage_begin, encode(ipc::StageBegin{5, id}));
+  const std::string some(1000, 'x');
+  chunk(5, some.size());
+  const std::string envelope = mail::encode(SubmissionRig::envelope(id, some, true));
+  send(SubmissionFrame::stage_finish, encode(ipc::StageFinish{5, envelope}));
+  chunk(5, 1);
+  EXPECT_TRUE(is_closed());
+}
+
+TEST_F(SubmissionProtocol, AFinishTwice) {
+  const mail::QueueId id = new_id();
+  send(SubmissionFrame::stage_begin, encode(ipc::StageBegin{5, id}));
+  const std::string some(1000, 'x');
+  chunk(5, some.size());
+  const std::string envelope = mail::encode(SubmissionRig::envelope(id, some, true));
+  send(SubmissionFrame::stage_finish, encode(ipc::StageFinish{5, envelope}));
+  send(SubmissionFrame::stage_finish, encode(ipc::StageFinish{5, envelope}));
+  EXPECT_TRUE(is_closed());
+}
+
 TEST_F(SubmissionProtocol, ATicketTwice) {
   send(SubmissionFrame::stage_begin, encode(ipc::StageBegin{5, new_id()}));
   send(SubmissionFrame::stage_begin, encode(ipc::StageBegin{5, new_id()}));

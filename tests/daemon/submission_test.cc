@@ -1,4 +1,6 @@
 // smtpd and qmgr over their channel, both of them real.
+#include <future>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -227,6 +229,26 @@ TEST_F(Submission, AClockSetForwardCostsNothing) {
   EXPECT_THAT(rig.queue->size(), 1u);
 }
 
+// Large content may keep staging busy for minutes.
+TEST_F(Submission, TheMarkIsMovedWhileStagingIsBusy) {
+  rig.attach();
+  std::promise<void> let_go;
+  rig.queue->staging().run(
+      [held = let_go.get_future().share()] {
+        held.wait();
+        return Result<void>();
+      },
+      [](const Result<void>&) {});
+  rig.clock.move_to(rig.clock.elapsed() + std::chrono::hours(24 * 365));
+  SubmissionRig::Answer answer;
+  rig.link.submit(SubmissionRig::envelope(rig.link.next_id(), small, false), SharedBytes(small),
+                  [&](Result<void> result) { answer = std::move(result); });
+  EXPECT_TRUE(rig.until([&] { return answer.has_value(); }));
+  let_go.set_value();
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(*answer);
+}
+
 TEST_F(Submission, WithoutTheMarkOfItsIdNothingIsQueued) {
   rig.attach();
   // No file can take the place of a directory.
@@ -237,7 +259,7 @@ TEST_F(Submission, WithoutTheMarkOfItsIdNothingIsQueued) {
   const auto refused = stage(large, SubmissionRig::envelope(rig.link.next_id(), large, true));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
-  // The staging thread removes it.
+  // A staging thread removes it.
   EXPECT_TRUE(rig.until([&] { return staged_is_empty(); }));
   EXPECT_EQ(rig.queue->size(), 0u);
   ASSERT_EQ(::rmdir(mark.c_str()), 0);

@@ -46,7 +46,7 @@ class QueueRig final : public queue::QueueObserver {
   Result<void> discard_now(std::uint64_t id);
   Result<std::string> read(std::uint64_t id);
   Result<void> answer(std::size_t which);
-  void staging_idle();  // waits until the staging thread has done what was asked for
+  void staging_idle();  // waits until the writing thread of staging has done what was asked for
 
   // Loads it; nothing if that fails.
   queue::MessagePtr find(std::uint64_t id);

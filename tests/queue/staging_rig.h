@@ -66,7 +66,7 @@ struct StagingRig {
     text.resize(*size);
     return text;
   }
-  // Waits until the staging thread has done all that was asked for. Twice: the last task asks for
+  // Waits until the writing thread has done all that was asked for. Twice: the last task asks for
   // the removal of the file that it lets go of.
   void idle() {
     for (int i = 0; i < 2; ++i) {

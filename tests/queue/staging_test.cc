@@ -1,6 +1,7 @@
 #include "queue/staging.h"
 
 #include <cerrno>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -52,6 +53,34 @@ TEST_F(StagingTest, RemovedWhileItIsReadItStaysReadable) {
   EXPECT_EQ(read_all(rig_.real_files, (*opened)->get(), text.data(), text.size(), 0).value(),
             content.size());
   EXPECT_EQ(text, content);
+}
+
+TEST_F(StagingTest, WhileOneIsSyncedOthersAreWrittenAndRead) {
+  ASSERT_TRUE(rig_.stage(1, content).has_value());
+  auto slow = rig_.staging->open(StagingRig::id(2));
+  ASSERT_TRUE(rig_.append(slow, content).has_value());
+  rig_.files.forget_calls();
+  rig_.files.hold(Call::sync);
+  std::optional<Result<void>> finished;
+  rig_.staging->finish(slow, StagingRig::facts_of(content),
+                       [&](Result<void> result) { finished = std::move(result); });
+  while (rig_.files.count(Call::sync) == 0) std::this_thread::yield();
+  auto other = rig_.staging->open(StagingRig::id(3));
+  EXPECT_TRUE(rig_.append(other, content).has_value());
+  EXPECT_EQ(rig_.read(1).value(), content);
+  EXPECT_FALSE(finished.has_value());
+  rig_.files.let_go();
+  rig_.loop.wait_until([&] { return finished.has_value(); });
+  EXPECT_TRUE(finished->has_value());
+  EXPECT_TRUE(rig_.finish(other, content).has_value());
+}
+
+TEST_F(StagingTest, WhatWasAskedForIsDoneBeforeItEnds) {
+  auto file = rig_.staging->open(StagingRig::id(1));
+  rig_.staging->append(file, SharedBytes(content), [](Result<void>) {});
+  rig_.staging->finish(std::move(file), StagingRig::facts_of(content), [](Result<void>) {});
+  rig_.staging.reset();
+  EXPECT_THAT(rig_.names(), ElementsAre(StagingRig::name(1)));
 }
 
 TEST_F(StagingTest, SeveralFilesGrowSideBySide) {

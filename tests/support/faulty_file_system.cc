@@ -40,6 +40,19 @@ void FaultyFileSystem::pretend_free_space(std::uint64_t bytes) {
   pretended_space_ = bytes;
 }
 
+void FaultyFileSystem::hold(Call call) {
+  const std::scoped_lock lock(mutex_);
+  held_.at(index_of(call)) = true;
+}
+
+void FaultyFileSystem::let_go() {
+  {
+    const std::scoped_lock lock(mutex_);
+    held_ = {};
+  }
+  let_go_.notify_all();
+}
+
 void FaultyFileSystem::heal() {
   const std::scoped_lock lock(mutex_);
   faults_ = {};
@@ -69,9 +82,10 @@ void FaultyFileSystem::forget_calls() {
 }
 
 Result<void> FaultyFileSystem::enter(Call call, const std::string& detail) {
-  const std::scoped_lock lock(mutex_);
+  std::unique_lock lock(mutex_);
   ++counts_.at(index_of(call));
   calls_.push_back(fmt::format("{} {}", name_of(call), detail));
+  let_go_.wait(lock, [&] { return !held_.at(index_of(call)); });
   Fault& fault = faults_.at(index_of(call));
   if (fault.calls_left == 0) return {};
   if (--fault.calls_left > 0) return {};

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -54,6 +55,9 @@ class FaultyFileSystem final : public FileSystem {
   void shorten_reads(std::size_t bytes_max);
   // Reported by free_space in place of what the file system says, until heal().
   void pretend_free_space(std::uint64_t bytes);
+  // Calls of this kind wait, once begun and written down, until let_go().
+  void hold(Call call);
+  void let_go();
   // No faults, no short calls, no pretended space.
   void heal();
 
@@ -101,6 +105,8 @@ class FaultyFileSystem final : public FileSystem {
   std::map<int, std::string> names_;
   std::size_t write_max_ = 0;
   std::size_t read_max_ = 0;
+  std::array<bool, call_kinds> held_{};
+  std::condition_variable let_go_;
   bool pretends_space_ = false;
   std::uint64_t pretended_space_ = 0;
 };
