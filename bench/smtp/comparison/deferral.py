@@ -1,6 +1,7 @@
 """A queue full of deferred mail: a next hop that defers, listing it, and the restart from a cold cache."""
 
 import os
+import select
 import socket
 import subprocess
 import time
@@ -30,14 +31,21 @@ def queue_command(server, *arguments):
     return [server.program, "queue", *arguments, "-c", server.output / f"brevdue-{server.backend}.toml"]
 
 
-def list_queue(server, watch=lambda: None):
+def list_queue(server, patience=300, watch=lambda: None):
     """`brevdue queue list`, thrown away as it comes: (seconds, its last words, the command's peak memory).
-    Calls `watch` again and again."""
+    Calls `watch` again and again; what takes longer than `patience` is ended."""
     begin = time.monotonic()
     listing = subprocess.Popen(queue_command(server, "list"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     last = b""
-    while piece := os.read(listing.stdout.fileno(), 1 << 20):
-        last = (last + piece)[-200:]
+    while True:
+        if select.select([listing.stdout], [], [], 1)[0]:
+            piece = os.read(listing.stdout.fileno(), 1 << 20)
+            if not piece:
+                break
+            last = (last + piece)[-200:]
+        elif time.monotonic() > begin + patience:
+            listing.kill()
+            break
         watch()
     _, status, usage = os.wait4(listing.pid, 0)
     listing.returncode = os.waitstatus_to_exitcode(status)
