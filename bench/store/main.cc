@@ -42,8 +42,8 @@ constexpr std::string_view help_text =
   --seconds S       to measure (2)
   --most MIB        of content, after which the measurement ends before its time (1024)
 
-Before the measurement the same load runs for as long (relay: at least a second; growth: a tenth),
-and intake waits until the device is quiet.
+Before the measurement the same load runs for as long (relay: at least a second), and the device
+comes to rest; then, and for growth at once, it runs for a tenth of the time.
 Prints one JSON object: seconds, processor_seconds of all threads, messages, batches, batch_bytes of
 bare; writes, flushes and bytes as the kernel counts them (an explicit flush is a write too);
 p50_us, p99_us and max_us from enqueueing to the answer (of bare: of a batch).
@@ -122,15 +122,15 @@ Measurement measure_store(const Settings& settings) {
   const bool relay = settings.workload == "relay";
   Writers writers(queue, settings.writers, settings.size, relay ? none_stays : all_stay);
   writers.start();
-  if (settings.workload == "intake") {
-    writers.run_for(settings.time(), settings.messages());
+  if (settings.workload != "growth") {
+    writers.run_for(relay ? std::max(settings.time(), relay_warm_up) : settings.time(),
+                    settings.messages());
     writers.stop();
     writers.discard_staying();
     wait_until_quiet(settings.device);
     writers.start();
   }
-  writers.run_for(relay ? std::max(settings.time(), relay_warm_up) : settings.time() / 10,
-                  settings.messages());
+  writers.run_for(settings.time() / 10, settings.messages());
   const std::uint64_t messages = writers.durable();
   const std::uint64_t batches = queue.queue().statistics().batches;
   writers.forget_latencies();
