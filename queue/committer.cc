@@ -39,7 +39,10 @@ void Committer::submit(Batch mutations, BatchDone done) {
   waiting_bytes_ += group.bytes;
   waiting_enqueues_ += group.enqueues;
   waiting_.push_back(std::move(group));
-  if (in_flight_ >= store_.depth() || scheduled_) return;
+  const unsigned depth = store_.depth();
+  if (in_flight_ >= depth) return;
+  if (depth > 1 && has_share(depth)) return launch(clock_.steady());
+  if (scheduled_) return;
   // Not at once: what else the loop has at hand joins the same batch.
   scheduled_ = true;
   loop_.post([this, alive = alive_] {
@@ -49,11 +52,18 @@ void Committer::submit(Batch mutations, BatchDone done) {
   });
 }
 
-// When the waiting mutations should go to the store, given that it is free.
+bool Committer::is_full() const {
+  return waiting_bytes_ >= options_.batch_bytes_max || waiting_.size() >= options_.batch_count_max;
+}
+
+// What falls to one of `depth` batches.
+bool Committer::has_share(unsigned depth) const {
+  return waiting_enqueues_ >= options_.share_min && waiting_enqueues_ * depth >= known_enqueues_;
+}
+
+// When the waiting mutations should go to the store, given that nothing is in flight.
 SteadyTime Committer::due(SteadyTime now) const {
-  if (waiting_bytes_ >= options_.batch_bytes_max || waiting_.size() >= options_.batch_count_max) {
-    return now;
-  }
+  if (is_full()) return now;
   if (waiting_enqueues_ == 0) return first_arrival_ + options_.lone_delay;
   if (waiting_enqueues_ >= expected_enqueues_) return now;
   const auto patience = statistics_.last_commit / 2;
@@ -62,9 +72,12 @@ SteadyTime Committer::due(SteadyTime now) const {
 }
 
 void Committer::consider() {
-  while (!waiting_.empty() && in_flight_ < store_.depth()) {
+  while (!waiting_.empty()) {
+    const unsigned depth = store_.depth();
+    if (in_flight_ >= depth) return;
+    if (in_flight_ > 0 && !is_full() && !has_share(depth)) return;
     const SteadyTime now = clock_.steady();
-    const SteadyTime when = due(now);
+    const SteadyTime when = in_flight_ > 0 ? now : due(now);
     if (when > now) return arm(when - now);
     launch(now);
   }
@@ -101,6 +114,7 @@ void Committer::launch(SteadyTime now) {
   waiting_enqueues_ -= flight.enqueues;
   first_arrival_ = now;
   ++in_flight_;
+  enqueues_in_flight_ += flight.enqueues;
   auto landing = [this, alive = alive_, &loop = loop_,
                   flight = std::move(flight)](BatchResults results) mutable {
     loop.post([this, alive = std::move(alive), flight = std::move(flight),
@@ -113,12 +127,14 @@ void Committer::launch(SteadyTime now) {
 
 void Committer::landed(Flight flight, BatchResults results) {
   --in_flight_;
+  enqueues_in_flight_ -= flight.enqueues;
   last_landing_ = clock_.steady();
   statistics_.last_commit = last_landing_ - flight.started;
   ++statistics_.batches;
   statistics_.mutations += results.size();
   statistics_.enqueued += flight.enqueues;
   expected_enqueues_ = flight.enqueues + waiting_enqueues_;
+  known_enqueues_ = expected_enqueues_ + enqueues_in_flight_;
   const auto alive = alive_;
   std::size_t at = 0;
   for (auto& [size, done] : flight.groups) {

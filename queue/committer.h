@@ -8,6 +8,10 @@
 // one, and a slow disk would do half of what it could. A batch without an Enqueue waits up to
 // `lone_delay` for company: nobody stands in line for it.
 //
+// Where the store wants several in flight, one goes beside others only when it is full or holds the
+// share of the known writers that falls to it, and that is no small batch; so the writers part into
+// as many groups as may be in flight, each of which gathers while the others sync.
+//
 // Everything here runs in the loop's thread; `done` is called there too, once for each group, after
 // the batch that held it. The committer must be destroyed before the store; groups not yet answered
 // then are dropped unanswered, which is why the queue keeps its own account of them.
@@ -29,6 +33,7 @@ struct CommitterOptions {
   std::size_t batch_count_max = 1024;  // mutations
   std::chrono::microseconds lone_delay{10'000};
   std::chrono::microseconds gather_min{400};  // a shorter wait than this is not worth a timer
+  std::size_t share_min = 64;  // enqueues; a smaller batch does not go beside another
 };
 
 // Of batches that have been answered.
@@ -66,6 +71,8 @@ class Committer {
   };
 
   void consider();
+  bool is_full() const;
+  bool has_share(unsigned depth) const;
   SteadyTime due(SteadyTime now) const;
   void launch(SteadyTime now);
   void landed(Flight flight, BatchResults results);
@@ -82,6 +89,8 @@ class Committer {
   SteadyTime first_arrival_{};
   SteadyTime last_landing_{};
   std::size_t expected_enqueues_ = 0;
+  std::size_t known_enqueues_ = 0;  // expected and in flight, when the last one landed
+  std::size_t enqueues_in_flight_ = 0;
   unsigned in_flight_ = 0;
   bool scheduled_ = false;
   EventLoop::TimerId timer_ = 0;

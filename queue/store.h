@@ -124,7 +124,8 @@ class Store {
   // depth() batches are in flight.
   virtual void submit(Batch batch, BatchDone done) = 0;
 
-  // How many batches the store wants in flight at once: 1 unless more are faster.
+  // How many batches the store wants in flight at once: 1 unless more are faster. May change while
+  // it runs; any thread.
   virtual unsigned depth() const = 0;
 
   // The content of a message, checked against its checksum (corrupt if it does not match or if `id`

@@ -4,8 +4,9 @@
 //
 // Threads: the owner's calls, those that recover and read, a writer, and a caretaker that keeps
 // blank segments ready.
-// Up to four batches are in flight, acknowledged in order; depth() is 1. A batch larger than a
-// segment is written in pieces; a single message or settlement larger than one is too_large.
+// Up to four batches are in flight, acknowledged in order; depth() is 1, or 4 while writes are
+// quick. A batch larger than a segment is written in pieces; a single message or settlement larger
+// than one is too_large.
 // Where the kernel refuses io_uring the same log is written with pwritev2, and where the file
 // system refuses direct I/O through the page cache; both are said through `notice` before start()
 // returns.
@@ -56,7 +57,7 @@ class LogStore final : public queue::Store {
   Result<void> start() override;
   Result<void> recover(queue::RecoverySink& sink) override;
   void submit(queue::Batch batch, queue::BatchDone done) override;
-  unsigned depth() const override { return 1; }
+  unsigned depth() const override { return writer_.depth(); }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override;
   std::uint64_t room() const override;

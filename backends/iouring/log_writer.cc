@@ -189,7 +189,7 @@ Result<void> LogWriter::land() {
     answer_durable();
     return failed;
   }
-  for (unsigned i = 0; i < landed->writes; ++i) {
+  for (unsigned i = 0; i < *landed; ++i) {
     ++durable_;
     enter_in_table(in_flight_.front());
     in_flight_.pop_front();

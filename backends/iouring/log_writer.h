@@ -72,6 +72,8 @@ class LogWriter {
   // Records that are moved together must fit in this.
   std::uint32_t batch_size_max() const;
 
+  // Batches wanted in flight; any thread.
+  unsigned depth() const { return writes_.depth(); }
   // Left in the current segment; any thread.
   std::uint32_t remaining() const { return remaining_.load(std::memory_order_relaxed); }
 

@@ -19,24 +19,25 @@ std::span<char> WritesInFlight::memory_for(std::uint32_t size) {
 
 void WritesInFlight::start(std::uint64_t sequence, std::uint32_t segment, std::uint32_t offset,
                            std::string_view bytes) {
-  writes_.push_back({.sequence = sequence, .started = std::chrono::steady_clock::now()});
+  writes_.push_back({.sequence = sequence,
+                     .started = std::chrono::steady_clock::now(),
+                     .in_flight = writes_.size() + 1});
   device_.start_write({sequence, segment, offset, bytes});
 }
 
-Result<WritesInFlight::Landed> WritesInFlight::await() {
+Result<unsigned> WritesInFlight::await() {
   auto ended = device_.await_write();
-  if (!ended) return Landed();
+  if (!ended) return 0;
   Write& write = find(ended->ticket);
   write.ended = true;
-  write.took = std::chrono::steady_clock::now() - write.started;
   if (!ended->result) {
     abandon();
     return std::unexpected(std::move(ended->result.error()));
   }
-  Landed landed;
+  choice_.note(std::chrono::steady_clock::now() - write.started, write.in_flight, writes_max_);
+  unsigned landed = 0;
   while (!writes_.empty() && writes_.front().ended) {
-    ++landed.writes;
-    landed.took = writes_.front().took;
+    ++landed;
     arena_.give_back_oldest();
     writes_.pop_front();
   }

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "backends/iouring/batch_arena.h"
+#include "backends/iouring/depth_choice.h"
 #include "backends/iouring/log_device.h"
 
 namespace brevdue::backends {
@@ -21,11 +22,6 @@ class WritesInFlight {
  public:
   // What one write carries at most, unless a single record is larger.
   static constexpr std::uint32_t size_max = 4u << 20;
-
-  struct Landed {
-    unsigned writes = 0;               // the oldest ones, durable from now on
-    std::chrono::nanoseconds took{0};  // the last of them, by itself
-  };
 
   explicit WritesInFlight(LogDevice& device) : device_(device), arena_(size_max) {}
 
@@ -38,14 +34,17 @@ class WritesInFlight {
   void start(std::uint64_t sequence, std::uint32_t segment, std::uint32_t offset,
              std::string_view bytes);
   // Waits until one write has ended or wake() is called. On error nothing is in flight any more.
-  Result<Landed> await();
+  // Else: how many of the oldest are durable from now on.
+  Result<unsigned> await();
   void wake() { device_.wake(); }
+  // How many are wanted at once; any thread.
+  unsigned depth() const { return choice_.depth(); }
 
  private:
   struct Write {
     std::uint64_t sequence;
     std::chrono::steady_clock::time_point started;
-    std::chrono::nanoseconds took{0};
+    std::size_t in_flight;  // when it was started, with it
     bool ended = false;
   };
 
@@ -55,6 +54,7 @@ class WritesInFlight {
   LogDevice& device_;
   BatchArena arena_;
   unsigned writes_max_ = 1;
+  DepthChoice choice_;
   std::deque<Write> writes_;  // in the order in which they were started
 };
 

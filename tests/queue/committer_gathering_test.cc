@@ -130,6 +130,55 @@ TEST(CommitterGathering, AFullBatchDoesNotWait) {
   EXPECT_THAT(rig.batches(), ElementsAre(3, 1));
 }
 
+TEST(CommitterGathering, ASmallBatchDoesNotGoBesideAnother) {
+  CommitterRig rig({.share_min = 8}, 4);
+  for (std::uint64_t id = 1; id <= 8; ++id) rig.enqueue(id);
+  EXPECT_THAT(rig.batches(), ElementsAre(8));
+  for (std::uint64_t id = 9; id <= 15; ++id) rig.enqueue(id);
+  rig.loop.advance(1h);
+  EXPECT_THAT(rig.batches(), ElementsAre(8));
+  rig.enqueue(16);
+  EXPECT_THAT(rig.batches(), ElementsAre(8, 8));
+}
+
+TEST(CommitterGathering, AFullOneGoesBesideAnotherWhateverItHolds) {
+  CommitterRig rig({.batch_bytes_max = 4000, .share_min = 8}, 2);
+  rig.enqueue(1);
+  rig.loop.run_posted();
+  for (std::uint64_t id = 2; id <= 4; ++id) rig.enqueue(id);
+  rig.loop.run_posted();
+  EXPECT_THAT(rig.batches(), ElementsAre(1));
+  rig.enqueue(5);
+  rig.loop.run_posted();
+  EXPECT_THAT(rig.batches(), ElementsAre(1, 3));
+}
+
+TEST(CommitterGathering, TheKnownWritersPartIntoAsManyBatchesAsMayBeInFlight) {
+  CommitterRig rig({.share_min = 2}, 2);
+  for (std::uint64_t id = 1; id <= 8; ++id) rig.enqueue(id);
+  rig.loop.run_posted();
+  ASSERT_THAT(rig.batches(), ElementsAre(2, 2));  // nobody was known yet
+  for (std::uint64_t id = 9; id <= 12; ++id) rig.enqueue(id);
+  rig.land(1ms);  // 8 wait, 2 are back in flight, 2 may come back
+  ASSERT_THAT(rig.batches(), ElementsAre(2, 2, 8));
+  rig.land(1ms);
+  EXPECT_THAT(rig.batches(), ElementsAre(2, 2, 8));
+  for (std::uint64_t id = 13; id <= 16; ++id) rig.enqueue(id);  // known are the 8 and 2
+  EXPECT_THAT(rig.batches(), ElementsAre(2, 2, 8));
+  rig.enqueue(17);
+  EXPECT_THAT(rig.batches(), ElementsAre(2, 2, 8, 5));
+}
+
+TEST(CommitterGathering, ALoneMutationWaitsForALandingWhileSomethingIsInFlight) {
+  CommitterRig rig({.share_min = 1}, 4);
+  rig.enqueue(1);
+  rig.submit(CommitterRig::discard_of(2));
+  rig.loop.advance(1h);
+  EXPECT_THAT(rig.batches(), ElementsAre(1));
+  rig.land(0ns);
+  EXPECT_THAT(rig.batches(), ElementsAre(1, 1));
+}
+
 class LoneMutation : public testing::TestWithParam<bool> {
  protected:
   queue::Mutation mutation() const {

@@ -17,7 +17,9 @@ constexpr std::size_t count_max = 6;
 struct CommitterModel : testing::TestWithParam<std::uint64_t> {
   std::mt19937_64 random{GetParam()};
   unsigned depth = 1 + static_cast<unsigned>(random() % 3);
-  CommitterRig rig{{.batch_bytes_max = bytes_max, .batch_count_max = count_max}, depth};
+  CommitterRig rig{
+      {.batch_bytes_max = bytes_max, .batch_count_max = count_max, .share_min = 1 + random() % 3},
+      depth};
   std::vector<std::vector<mail::QueueId>> groups;
   std::uint64_t next_id = 0;
 

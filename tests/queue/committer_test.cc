@@ -119,7 +119,7 @@ TEST(Committer, AtDepthOneOnlyOneBatchIsInFlight) {
 }
 
 TEST(Committer, AtDepthTwoTwoAreAndTheThirdGathers) {
-  CommitterRig rig({}, 2);
+  CommitterRig rig({.share_min = 1}, 2);
   for (std::uint64_t id = 1; id <= 4; ++id) {
     rig.enqueue(id);
     rig.loop.run_posted();
@@ -187,7 +187,7 @@ TEST(Committer, ItsAnswersMaySubmit) {
 }
 
 TEST(CommitterEnd, WithBatchesInFlightNobodyIsAnswered) {
-  CommitterRig rig({}, 2);
+  CommitterRig rig({.share_min = 1}, 2);
   rig.enqueue(1);
   rig.loop.run_posted();
   rig.enqueue(2);

@@ -24,6 +24,7 @@ mail::Envelope envelope_of(std::uint64_t id, const std::string& content) {
 
 QueueRig::QueueRig(std::size_t content_cache_bytes, std::size_t message_cache_bytes)
     : log_file_(::memfd_create("log", MFD_CLOEXEC)) {
+  options_.committer.share_min = 1;  // two enqueues are two batches where the store wants two
   options_.content_cache_bytes = content_cache_bytes;
   options_.message_cache_bytes = message_cache_bytes;
   log_ = std::make_unique<Log>(LogOptions{.fd = log_file_.get()}, clock);
