@@ -83,6 +83,7 @@ struct RecoveredMessage {
   mail::QueueId id;
   Location location;
   SharedBytes envelope;
+  // The texts of replies may be left out, in some results or all: look_up() has them.
   mail::DeliveryState state;
 };
 

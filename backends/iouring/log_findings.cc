@@ -26,7 +26,13 @@ Result<void> LogFindings::take(const LogRecord& record, RecordPlace at) {
     case RecordType::settlement: {
       auto settlement = mail::decode_settlement(record.first);
       if (!settlement) return propagate(std::move(settlement.error()));
-      about.settlements.add({record.target.offset, record.order, at, record.whole, record.first});
+      std::string short_body;
+      std::string_view body = record.first;
+      if (replies_ == Replies::left_out) {
+        for (mail::RecipientResult& result : settlement->results) result.reply.clear();
+        body = short_body = mail::encode(*settlement);
+      }
+      about.settlements.add({record.target.offset, record.order, at, record.whole, body});
       return {};
     }
     case RecordType::message:

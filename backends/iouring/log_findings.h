@@ -19,6 +19,10 @@ namespace brevdue::backends {
 
 class LogFindings {
  public:
+  // Whether states have the texts of replies, which are most of what they take.
+  enum class Replies { kept, left_out };
+  explicit LogFindings(Replies replies) : replies_(replies) {}
+
   // Takes a record other than a message, which lies at `at`; its strings must be intact. corrupt if
   // they make no sense.
   Result<void> take(const LogRecord& record, RecordPlace at);
@@ -39,6 +43,7 @@ class LogFindings {
 
   std::vector<FoundSettlements::Found> settlements_of(RecordPlace place) const;
 
+  const Replies replies_;
   std::map<std::uint32_t, AboutGeneration> generations_;
 };
 

@@ -71,7 +71,7 @@ class LogRecovery : private SegmentVisitor {
   const bool read_only_;
   const std::atomic<bool>& cancelled_;
   SegmentReader reader_;
-  LogFindings findings_;
+  LogFindings findings_{LogFindings::Replies::left_out};
   std::set<std::uint32_t> present_;  // generations on the disk
 
   // Of the segment being read.

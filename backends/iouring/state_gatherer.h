@@ -45,7 +45,7 @@ class StateGatherer final : private SegmentVisitor {
   SegmentReader reader_;
   const MessageOffsets& messages_;
   std::function<void()> meanwhile_;
-  LogFindings findings_;
+  LogFindings findings_{LogFindings::Replies::kept};
   std::map<RecordPlace, mail::QueueId> settled_;
   std::uint32_t seed_ = 0;
   std::uint32_t generation_ = 0;

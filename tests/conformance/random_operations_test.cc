@@ -175,7 +175,7 @@ TEST_P(StoreConformance, RandomOperationsAgreeWithTheModel) {
     for (const auto& [id, expected] : operations.model().messages) {
       ASSERT_TRUE(recovered.contains(id)) << id.text();
       ASSERT_TRUE(recovered.at(id).envelope.view() == expected.envelope.view()) << id.text();
-      ASSERT_EQ(recovered.at(id).state, expected.state) << id.text();
+      ASSERT_TRUE(is_same_but_for_replies(recovered.at(id).state, expected.state)) << id.text();
       expect_content(operations.sample(id), recovered.at(id).location);
       expect_lookup(operations.sample(id), recovered.at(id).location, expected.state);
     }

@@ -15,6 +15,7 @@
 #include "mail/envelope.h"
 #include "queue/store.h"
 #include "tests/conformance/store_factory.h"
+#include "tests/support/delivery_states.h"
 
 namespace brevdue::tests {
 

@@ -49,7 +49,7 @@ TEST(LogFindings, SettlementsApplyInTheOrderOfTheLogHoweverFound) {
   std::mt19937 random(7);
   for (int round = 0; round < 50; ++round) {
     std::ranges::shuffle(records, random);
-    LogFindings findings;
+    LogFindings findings(LogFindings::Replies::kept);
     for (Kept& kept : records) take(findings, kept);
     EXPECT_EQ(findings.state_of(place), model);
   }
@@ -65,7 +65,7 @@ TEST(LogFindings, AWholeStateReplacesWhatCameBefore) {
   Kept second = settlement_record(place, {11, 0}, numbered(2, 1));
   Kept merged = settlement_record(place, {20, 0xffffffff}, mail::as_settlement(whole), true);
   Kept third = settlement_record(place, {21, 0}, numbered(3, 2));
-  LogFindings findings;
+  LogFindings findings(LogFindings::Replies::kept);
   // The first settlement is gone with its segment; the second alone would hide the merged state.
   take(findings, third);
   take(findings, second);
@@ -73,8 +73,24 @@ TEST(LogFindings, AWholeStateReplacesWhatCameBefore) {
   EXPECT_EQ(findings.state_of(place), model);
 }
 
+TEST(LogFindings, RepliesCanBeLeftOut) {
+  const RecordPlace place{3, 9000};
+  LogFindings findings(LogFindings::Replies::left_out);
+  mail::DeliveryState model;
+  for (std::uint32_t i = 1; i <= 3; ++i) {
+    Kept kept = settlement_record(place, {10, i}, numbered(i, i));
+    take(findings, kept);
+    mail::Settlement without = numbered(i, i);
+    without.results[0].reply.clear();
+    model.apply(without);
+  }
+  EXPECT_EQ(findings.state_of(place), model);
+  EXPECT_EQ(findings.latest_settlement(place), (RecordPlace{9, 3}));
+  EXPECT_EQ(findings.latest_settlement({3, 9001}), std::nullopt);
+}
+
 TEST(LogFindings, DeadByTombstoneOrByOmission) {
-  LogFindings findings;
+  LogFindings findings(LogFindings::Replies::kept);
   EXPECT_FALSE(findings.is_dead({3, 9000}));
   ASSERT_TRUE(findings.take({.type = RecordType::tombstone, .target = {3, 9000}}, {}));
   EXPECT_TRUE(findings.is_dead({3, 9000}));
@@ -95,7 +111,7 @@ TEST(LogFindings, DeadByTombstoneOrByOmission) {
 }
 
 TEST(LogFindings, NonsenseIsRefused) {
-  LogFindings findings;
+  LogFindings findings(LogFindings::Replies::kept);
   EXPECT_FALSE(findings.take({.type = RecordType::settlement, .target = {3, 1}, .first = "?"}, {}));
   EXPECT_FALSE(findings.take({.type = RecordType::survivors, .target = {3, 0}, .first = ""}, {}));
   EXPECT_FALSE(findings.take({.type = RecordType::message}, {}));
