@@ -100,8 +100,10 @@ void Queue::change(QueuedMessage& message, mail::Settlement delta, std::vector<N
   message.state.apply(delta);
   messages_.resized(message.id);
   cache_.erase(message.id);
-  commit({message.id, messages_.find(message.id), std::move(delta), std::move(notices),
-          std::move(done), ++orders_});
+  std::optional<mail::Settlement> whole;
+  if (is_short(message.state) && !message.lacks_replies) whole = as_settlement(message.state);
+  commit({message.id, messages_.find(message.id), std::move(delta), std::move(whole),
+          std::move(notices), std::move(done), ++orders_});
 }
 
 void Queue::discard(mail::QueueId id, std::vector<NewMessage> notices, Done done) {
@@ -109,7 +111,7 @@ void Queue::discard(mail::QueueId id, std::vector<NewMessage> notices, Done done
   if (!entry || entry->leaving) return done(fail(ErrorCode::not_found, id.text()));
   entry->leaving = true;
   index_.set(id, *entry);
-  commit({id, nullptr, Discarding{}, std::move(notices), std::move(done), ++orders_});
+  commit({id, nullptr, Discarding{}, {}, std::move(notices), std::move(done), ++orders_});
 }
 
 bool Queue::stays(mail::QueueId id) const {
@@ -138,7 +140,7 @@ void Queue::commit(Order order) {
   Batch group;
   for (const NewMessage& notice : order.notices) group.emplace_back(as_mutation(notice));
   if (const auto* settlement = std::get_if<mail::Settlement>(&order.change)) {
-    group.emplace_back(Settle{order.id, entry->location, *settlement});
+    group.emplace_back(Settle{order.id, entry->location, *settlement, std::move(order.whole)});
   } else {
     group.emplace_back(Discard{order.id, entry->location});
   }
@@ -182,6 +184,8 @@ void Queue::committed(Order order, BatchResults results) {
   Result<Location> result = std::move(results.back());
   if (!result && is_store_failure(result.error().code)) {
     const Error error = result.error();
+    // What is submitted again must not undo a later one that did reach the disk.
+    order.whole.reset();
     parked_.emplace(order.number, std::move(order));
     return store_failed(error);
   }

@@ -149,6 +149,7 @@ class Queue {
     mail::QueueId id;
     MessagePtr held;  // of a settlement: stays in memory until that is durable
     Change change;
+    std::optional<mail::Settlement> whole;  // Settle::whole
     std::vector<NewMessage> notices;
     Done done;
     std::uint64_t number;  // counts what was asked for
@@ -185,8 +186,7 @@ class Queue {
   bool ever_recovered_ = false;
   std::chrono::milliseconds reopen_delay_{500};
   EventLoop::TimerId reopen_timer_ = 0;
-  // What waits for the store to come back, in the order it was asked for.
-  std::map<std::uint64_t, Order> parked_;
+  std::map<std::uint64_t, Order> parked_;  // wait for the store to come back, in their order
   std::uint64_t orders_ = 0;
   // Messages with an order that waits for room for its DSN, and what was asked for them since.
   std::unordered_map<mail::QueueId, std::vector<Order>> behind_;

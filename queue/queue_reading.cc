@@ -62,7 +62,7 @@ void Queue::look_at(std::vector<mail::QueueId> ids, LookDone done) {
       continue;
     }
     MessagePtr message = messages_.find(id);
-    if (!message) missing.emplace_back(found.size(), entry->location);
+    if (!message || message->lacks_replies) missing.emplace_back(found.size(), entry->location);
     found.emplace_back(std::move(message));
   }
   if (missing.empty()) return done(std::move(found));

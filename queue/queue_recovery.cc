@@ -124,8 +124,10 @@ void Queue::adopt(RecoveredMessage message) {
   queued->size = envelope->content.size;
   queued->recipient_count = static_cast<std::uint32_t>(envelope->recipients.size());
   queued->next_sequence = queued->state.sequence + 1;
-  const bool kept = messages_.has_room() || !is_short(queued->state);
-  if (kept) messages_.put(queued);
+  queued->lacks_replies = std::ranges::any_of(
+      queued->state.results, [](const auto& result) { return result.reply.empty(); });
+  const bool wanted = messages_.has_room() && !queued->lacks_replies;
+  if (wanted || !is_short(queued->state)) messages_.put(queued);
   observer_.queued(*queued);
 }
 

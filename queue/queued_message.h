@@ -19,6 +19,7 @@ struct QueuedMessage {
   std::uint64_t size = 0;  // of the content, bytes
   std::uint32_t recipient_count = 0;
   std::uint32_t next_sequence = 1;  // of its next settlement
+  bool lacks_replies = false;       // recovered without them: the store has them
 };
 
 using MessagePtr = std::shared_ptr<const QueuedMessage>;

@@ -118,6 +118,9 @@ class FaultyStore::Stamping final : public queue::RecoverySink {
   Stamping(const FaultyStore& store, queue::RecoverySink& sink) : store_(store), sink_(sink) {}
   void message(queue::RecoveredMessage message) override {
     message.location = store_.stamped(message.location);
+    if (store_.control_.leave_out_replies) {
+      for (mail::RecipientResult& result : message.state.results) result.reply.clear();
+    }
     sink_.message(std::move(message));
   }
   void quarantined(queue::Quarantined damage) override { sink_.quarantined(std::move(damage)); }
@@ -222,6 +225,17 @@ bool FaultyStore::is_ours(const queue::Location& location) const {
   return location.bytes[stamp_at] == number_;
 }
 
+void FaultyStore::check_whole(const queue::Settle& settle) {
+  if (!settle.whole) return;
+  ++control_.wholes;
+  const std::lock_guard lock(control_.disk.mutex);
+  const auto at = control_.disk.messages.find(settle.id);
+  mail::DeliveryState after =
+      at == control_.disk.messages.end() ? mail::DeliveryState() : at->second.state;
+  after.apply(settle.settlement);
+  if (as_settlement(after) != *settle.whole) ++control_.wrong_wholes;
+}
+
 queue::Batch FaultyStore::unstamped(queue::Batch batch) {
   for (queue::Mutation& mutation : batch) {
     if (const auto* enqueue = std::get_if<queue::Enqueue>(&mutation)) {
@@ -232,6 +246,7 @@ queue::Batch FaultyStore::unstamped(queue::Batch batch) {
                                     ? std::get<queue::Settle>(mutation).location
                                     : std::get<queue::Discard>(mutation).location;
     if (!is_ours(location)) ++control_.stale;
+    if (const auto* settle = std::get_if<queue::Settle>(&mutation)) check_whole(*settle);
     location.bytes[stamp_at] = 0;
   }
   return batch;

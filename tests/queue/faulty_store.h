@@ -31,6 +31,8 @@ class StoreControl {
   // first `reach_disk` mutations are on the disk all the same.
   bool fail_next_batch = false;
   std::size_t reach_disk = 0;
+  // Recovery reports states without their replies.
+  bool leave_out_replies = false;
 
   // The next recoveries fail; a blocked one waits for unblock_recovery() or the store's end.
   void fail_recoveries(unsigned count);
@@ -52,9 +54,11 @@ class StoreControl {
   // "enqueue 1", "settle 1 #2", "discard 1": one string a mutation, one vector a batch.
   std::vector<std::vector<std::string>> batches;
   std::vector<std::string> mutations() const;
-  unsigned stores = 0;      // made so far
-  unsigned duplicates = 0;  // ids enqueued though they were on the disk
-  unsigned stale = 0;       // locations of an earlier store
+  unsigned stores = 0;        // made so far
+  unsigned duplicates = 0;    // ids enqueued though they were on the disk
+  unsigned stale = 0;         // locations of an earlier store
+  unsigned wholes = 0;        // settlements that came with a whole state
+  unsigned wrong_wholes = 0;  // that were not what the disk said with the settlement applied
   std::vector<mail::QueueId> opened();
   std::vector<mail::QueueId> looked_up();
 
@@ -99,6 +103,7 @@ class FaultyStore final : public queue::Store {
   static queue::Location plain(queue::Location location);
   bool is_ours(const queue::Location& location) const;
   queue::Batch unstamped(queue::Batch batch);
+  void check_whole(const queue::Settle& settle);
   Result<void> scan(queue::RecoverySink& sink);
 
   StoreControl& control_;

@@ -121,6 +121,49 @@ TEST_F(QueueLoading, ASettlementOfWhatIsNotInMemoryLoadsItFirst) {
   EXPECT_THAT(state.results, SizeIs(2));
 }
 
+TEST_F(QueueLoading, ShortStatesAreGivenWholeToTheStore) {
+  enqueue_and_forget(1);
+  const MessagePtr held = rig.find(1);
+  ASSERT_TRUE(rig.settle_now(1, deferral(0, 1)).has_value());
+  ASSERT_TRUE(rig.settle_now(1, deferral(1, 2)).has_value());
+  EXPECT_EQ(rig.store.wholes, 2u);
+  mail::Settlement many;
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    many.results.push_back({i, RecipientStatus::deferred, "450 later"});
+  }
+  ASSERT_TRUE(rig.settle_now(1, many).has_value());
+  EXPECT_EQ(rig.store.wholes, 2u);
+  EXPECT_EQ(rig.store.wrong_wholes, 0u);
+}
+
+TEST_F(QueueLoading, WhatIsSubmittedAgainIsNotGivenWhole) {
+  enqueue_and_forget(1);
+  const MessagePtr held = rig.find(1);
+  rig.store.fail_next_batch = true;
+  rig.store.reach_disk = 1;
+  const auto settled = rig.settle(1, deferral(0, 1));
+  rig.loop.advance(10ms);
+  rig.reopen_after(1s);
+  EXPECT_TRUE(rig.answer(settled).has_value());
+  EXPECT_EQ(rig.store.wholes, 1u);
+}
+
+TEST_F(QueueLoading, RecoveryWithoutRepliesLeavesThemToTheStore) {
+  mail::DeliveryState state;
+  state.sequence = state.attempts = 1;
+  state.results = {{0, RecipientStatus::deferred, "450 later"}};
+  mail::DeliveryState large = state;
+  for (std::uint32_t i = 1; i < 40; ++i)
+    large.results.push_back({i, RecipientStatus::deferred, "450"});
+  rig.put_on_disk(1, state);
+  rig.put_on_disk(2, large);
+  rig.store.leave_out_replies = true;
+  rig.restart();
+  EXPECT_EQ(rig.find(1)->state, state);
+  EXPECT_EQ((*look_at({2})[0])->state, large);
+  EXPECT_EQ(reads_of(2), 1u);
+}
+
 TEST_F(QueueLoading, TwoWhoWantTheSameShareOneRead) {
   enqueue_and_forget(1);
   std::vector<MessagePtr> found;
