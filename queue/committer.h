@@ -33,7 +33,7 @@ struct CommitterOptions {
   std::size_t batch_count_max = 1024;  // mutations
   std::chrono::microseconds lone_delay{10'000};
   std::chrono::microseconds gather_min{400};  // a shorter wait than this is not worth a timer
-  std::size_t share_min = 64;  // enqueues; a smaller batch does not go beside another
+  std::size_t share_min = 128;  // enqueues; a smaller batch does not go beside another
 };
 
 // Of batches that have been answered.
