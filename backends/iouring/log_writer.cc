@@ -68,11 +68,13 @@ void LogWriter::run() {
   std::unique_lock lock(mutex_);
   ready_ = true;
   is_ready_.notify_one();
+  bool upkeep_is_next = false;  // else it would never come while mail comes without a pause
   while (true) {
     if (writes_.empty()) {
       work_.wait(lock, [&] { return stop_ || !submitted_.empty() || upkeep_ != nullptr; });
     }
-    if (!submitted_.empty()) {
+    if (!submitted_.empty() && !(upkeep_is_next && upkeep_ != nullptr)) {
+      upkeep_is_next = true;
       auto submitted = std::exchange(submitted_, {});
       lock.unlock();
       for (Commit& commit : submitted) {
@@ -82,6 +84,7 @@ void LogWriter::run() {
       }
       lock.lock();
     } else if (upkeep_ != nullptr) {
+      upkeep_is_next = false;
       Upkeep& upkeep = *std::exchange(upkeep_, nullptr);
       lock.unlock();
       carry_out(upkeep);
