@@ -1,5 +1,5 @@
 // The one index of what is queued: for each message where the store keeps it, and no more; what
-// else there is to know lies on the disk. 25 bytes a message and 5.3 to 8 to find it by its id.
+// else there is to know lies on the disk. 21 bytes a message and 5.3 to 8 to find it by its id.
 //
 // Records lie in blocks that never move, so that a growing queue is never copied. Loop thread only.
 #pragma once

@@ -39,10 +39,10 @@
 
 namespace brevdue::queue {
 
-// Where a store keeps a message: sixteen bytes that only the store understands. Valid in the
+// Where a store keeps a message: twelve bytes that only the store understands. Valid in the
 // process that got it from this store object; never written to disk by anybody else.
 struct Location {
-  std::array<std::uint8_t, 16> bytes{};
+  std::array<std::uint8_t, 12> bytes{};
   bool operator==(const Location&) const = default;
 };
 

@@ -1,4 +1,4 @@
-// What the sixteen bytes of a queue::Location mean to the log: where a message's record lies.
+// What the twelve bytes of a queue::Location mean to the log: where a message's record lies.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,6 @@
 namespace brevdue::backends {
 
 struct LogLocation {
-  std::uint32_t segment = 0;  // number of the file
   RecordPlace place;
   std::uint32_t size = 0;  // of the record
 

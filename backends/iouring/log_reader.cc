@@ -24,8 +24,7 @@ std::optional<LogReader::Found> LogReader::locate(LogLocation& at) {
     if (!table.is_live(at.place)) return std::nullopt;
     const Segment& home = *table.find(at.place.generation);
     Found found{.segment = home.header, .closed = home.closed, .latest = {}};
-    const bool plausible = found.segment.number == at.segment && at.size >= record_header_size &&
-                           at.place.offset < found.segment.size &&
+    const bool plausible = at.size >= record_header_size && at.place.offset < found.segment.size &&
                            at.size <= found.segment.size - at.place.offset;
     if (!plausible) return std::nullopt;
     if (const auto latest = table.latest_settlement(at.place)) {

@@ -173,7 +173,7 @@ void LogRecovery::enter_in_table() {
 void LogRecovery::report() {
   for (FoundMessage& message : messages_) {
     const RecordPlace place{source_.header.generation, message.offset};
-    const LogLocation location{source_.header.number, place, message.size};
+    const LogLocation location{place, message.size};
     sink_.message(
         {message.id, location.opaque(), std::move(message.envelope), findings_.state_of(place)});
   }

@@ -370,8 +370,7 @@ Result<void> LogWriter::write_one_batch(std::span<LogItem> items, std::uint32_t 
     }
     const std::uint32_t offset = builder.add(record);
     if (record.type == RecordType::message) message = {segment_.generation, offset};
-    item.at = LogLocation{
-        segment_.number, {segment_.generation, offset}, static_cast<std::uint32_t>(record.size())};
+    item.at = LogLocation{{segment_.generation, offset}, static_cast<std::uint32_t>(record.size())};
   }
   const auto bytes =
       builder.finish({.run = run_, .sequence = sequence_ + 1, .durable_through = durable_});

@@ -29,8 +29,6 @@ bool SegmentTable::is_live(RecordPlace place) const {
 
 LogLocation SegmentTable::now(LogLocation location) const {
   location.place = relocations_.now(location.place);
-  const auto at = segments_.find(location.place.generation);
-  if (at != segments_.end()) location.segment = at->second.header.number;
   return location;
 }
 

@@ -125,7 +125,7 @@ TEST(LogInFlight, WhatNeedsNoWriteIsAnsweredInTurn) {
   store.submit(batch_of(1));
   disk.wait_for_writes(1);
   const mail::QueueId gone(99);
-  store.submit({queue::Discard{gone, backends::LogLocation{1, {7, 8192}, 60}.opaque()}});
+  store.submit({queue::Discard{gone, backends::LogLocation{{7, 8192}, 60}.opaque()}});
   store.submit(batch_of(2));
   disk.wait_for_writes(2);
   EXPECT_EQ(store.answered(), 0u);

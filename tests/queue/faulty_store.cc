@@ -7,7 +7,7 @@
 namespace brevdue::tests {
 
 namespace {
-constexpr std::size_t stamp_at = 15;
+constexpr std::size_t stamp_at = 11;
 
 std::string name_of_mutation(const queue::Mutation& mutation) {
   if (const auto* enqueue = std::get_if<queue::Enqueue>(&mutation)) {
