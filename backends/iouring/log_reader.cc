@@ -22,16 +22,16 @@ std::optional<LogReader::Found> LogReader::locate(LogLocation& at) {
   return pool_.with_table([&](SegmentTable& table) -> std::optional<Found> {
     at = table.now(at);
     if (!table.is_live(at.place)) return std::nullopt;
-    const Segment& home = *table.find(at.place.generation);
-    Found found{.segment = home.header, .closed = home.closed, .latest = {}};
-    const bool plausible = at.size >= record_header_size && at.place.offset < found.segment.size &&
-                           at.size <= found.segment.size - at.place.offset;
+    const auto outline = [](const Segment& segment) {
+      return Segment{.header = segment.header, .end = segment.end};
+    };
+    Found found{outline(*table.find(at.place.generation)), table.latest_settlement(at.place), {}};
+    const SegmentHeader& header = found.segment.header;
+    const bool plausible = at.size >= record_header_size && at.place.offset < header.size &&
+                           at.size <= header.size - at.place.offset;
     if (!plausible) return std::nullopt;
-    if (const auto latest = table.latest_settlement(at.place)) {
-      found.is_settled = true;
-      const Segment* segment = table.find(latest->generation);
-      if (segment != nullptr) found.latest = Settled{*latest, segment->header, segment->closed};
-    }
+    const Segment* lies = found.latest ? table.find(found.latest->generation) : nullptr;
+    if (lies != nullptr) found.latest_lies = outline(*lies);
     return found;
   });
 }
@@ -41,7 +41,7 @@ Result<SharedBytes> LogReader::open(mail::QueueId id, const queue::Location& loc
   while (true) {
     const auto found = locate(at);
     if (!found) return fail(ErrorCode::not_found, id.text());
-    auto content = read_content(id, at, found->segment);
+    auto content = read_content(id, at, found->segment.header);
     if (content) return content;
     const RecordPlace tried = at.place;
     if (!locate(at) || at.place == tried) return content;
@@ -73,7 +73,7 @@ Result<queue::StoredMessage> LogReader::look_up(mail::QueueId id, const queue::L
   LogLocation at = LogLocation::of(location);
   auto found = locate(at);
   while (found) {
-    auto envelope = read_envelope(id, at, *found);
+    auto envelope = read_envelope(id, at, found->segment);
     auto state = read_state(at, *found);
     if (state && !*state) state = gather_state(at.place);
     const RecordPlace tried = at.place;
@@ -90,21 +90,20 @@ Result<queue::StoredMessage> LogReader::look_up(mail::QueueId id, const queue::L
 }
 
 Result<SharedBytes> LogReader::read_envelope(mail::QueueId id, const LogLocation& at,
-                                             const Found& found) {
-  auto record = read_first(messages_, found.segment, found.closed, at.place.offset);
+                                             const Segment& segment) {
+  auto record = read_first(messages_, segment, at.place.offset);
   if (!record) return propagate(std::move(record.error()), id.text());
   if (!*record || (*record)->type != RecordType::message || (*record)->id != id) {
-    return damaged(id, found.segment, at);
+    return damaged(id, segment.header, at);
   }
   return SharedBytes((*record)->first);
 }
 
 Result<std::optional<mail::DeliveryState>> LogReader::read_state(const LogLocation& at,
                                                                  const Found& found) {
-  if (!found.is_settled) return mail::DeliveryState();
-  if (!found.latest) return std::nullopt;
-  auto record = read_first(settlements_, found.latest->segment, found.latest->closed,
-                           found.latest->at.offset);
+  if (!found.latest) return mail::DeliveryState();
+  if (!found.latest_lies) return std::nullopt;
+  auto record = read_first(settlements_, *found.latest_lies, found.latest->offset);
   // A block that cannot be read is damage, as in recovery: what others say counts.
   if (!record && record.error().code == ErrorCode::io_failure) return std::nullopt;
   if (!record) return propagate(std::move(record.error()));
@@ -118,30 +117,21 @@ Result<std::optional<mail::DeliveryState>> LogReader::read_state(const LogLocati
   return state;
 }
 
-Result<std::optional<LogRecord>> LogReader::read_first(ReadWindow& window,
-                                                       const SegmentHeader& segment, bool closed,
+Result<std::optional<LogRecord>> LogReader::read_first(ReadWindow& window, const Segment& segment,
                                                        std::uint32_t offset) {
   // Holds most envelopes and settlements.
   constexpr std::uint32_t usual_size = 512;
-  std::uint32_t size = usual_size;
-  while (true) {
-    if (!closed) window.forget();
-    auto bytes = window.view(segment, offset, size,
-                             closed ? ReadWindow::Ahead::may_follow : ReadWindow::Ahead::never);
+  auto bytes = window.view(segment, offset, usual_size);
+  if (!bytes) return propagate(std::move(bytes.error()));
+  auto head = decode_record_head(*bytes, segment.header.seed());
+  if (!head || head->first_size > segment.end - offset) return std::nullopt;
+  if (bytes->size() < record_header_size + head->first_size) {
+    bytes = window.view(segment, offset, record_header_size + head->first_size);
     if (!bytes) return propagate(std::move(bytes.error()));
-    auto head = decode_record_head(*bytes, segment.seed());
-    if (!head) return std::nullopt;
-    const std::uint64_t needed = std::uint64_t{record_header_size} + head->first_size;
-    if (needed > segment.size - offset) return std::nullopt;
-    if (needed > size) {
-      size = static_cast<std::uint32_t>(needed);
-      continue;
-    }
-    if (needed > bytes->size()) return std::nullopt;
-    head->record.first = bytes->substr(record_header_size, head->first_size);
-    if (!head->record.first_intact()) return std::nullopt;
-    return head->record;
+    if (bytes->size() < record_header_size + head->first_size) return std::nullopt;
   }
+  head->record.first = bytes->substr(record_header_size, head->first_size);
+  return head->record.first_intact() ? std::optional(head->record) : std::nullopt;
 }
 
 // A segment goes when a checkpoint has written its meaning again, in one that was not looked at

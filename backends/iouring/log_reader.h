@@ -32,18 +32,11 @@ class LogReader {
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location);
 
  private:
-  struct Settled {
-    RecordPlace at;
-    SegmentHeader segment;
-    bool closed;
-
-    bool operator==(const Settled&) const = default;
-  };
+  // Of segments header and end.
   struct Found {
-    SegmentHeader segment;
-    bool closed = false;  // that segment
-    bool is_settled = false;
-    std::optional<Settled> latest;  // its latest settlement; nothing if its segment is gone
+    Segment segment;
+    std::optional<RecordPlace> latest;   // its latest settlement
+    std::optional<Segment> latest_lies;  // in this segment; nothing if that is gone
   };
 
   // The segment in which the message lies, if it lives and can lie there; `at` becomes where it
@@ -51,14 +44,13 @@ class LogReader {
   std::optional<Found> locate(LogLocation& at);
   Result<SharedBytes> read_content(mail::QueueId id, const LogLocation& at,
                                    const SegmentHeader& segment);
-  Result<SharedBytes> read_envelope(mail::QueueId id, const LogLocation& at, const Found& found);
+  Result<SharedBytes> read_envelope(mail::QueueId id, const LogLocation& at,
+                                    const Segment& segment);
   // The state, or nothing if the latest settlement does not say all.
   Result<std::optional<mail::DeliveryState>> read_state(const LogLocation& at, const Found& found);
-  // A record's header and first string; nothing if they are damaged. Of a segment that is not
-  // closed the window keeps nothing: behind what is durable there may lie a batch that was dropped
-  // at the last start, whole, where another one is written now.
-  Result<std::optional<LogRecord>> read_first(ReadWindow& window, const SegmentHeader& segment,
-                                              bool closed, std::uint32_t offset);
+  // A record's header and first string; nothing if they are damaged.
+  static Result<std::optional<LogRecord>> read_first(ReadWindow& window, const Segment& segment,
+                                                     std::uint32_t offset);
   // What all settlements on the disk say; nothing if some of them were replaced meanwhile.
   Result<std::optional<mail::DeliveryState>> gather_state(RecordPlace place);
 

@@ -386,6 +386,8 @@ void LogWriter::enter_in_table(std::span<const LogItem> items) {
   bool emptied = false;
   pool_.with_table([&](SegmentTable& table) {
     Segment& home = *table.find(segment_.generation);
+    const LogLocation& last = *items.back().at;
+    home.end = round_up_to_block(last.place.offset + last.size);
     RecordPlace message;
     for (const LogItem& item : items) {
       const RecordPlace target = item.record.target;
@@ -467,7 +469,7 @@ Result<void> LogWriter::next_segment(Purpose purpose) {
       table.find(segment_.generation)->close(offset_);
     }
     table.add(
-        {.header = next, .file_size = next.size, .end = next.footer_offset(), .closed = false});
+        {.header = next, .file_size = next.size, .end = segment_header_area, .closed = false});
   });
   pool_.nudge();
   generation_ = next.generation;

@@ -4,14 +4,15 @@
 
 namespace brevdue::backends {
 
-Result<std::string_view> ReadWindow::view(const SegmentHeader& segment, std::uint32_t offset,
-                                          std::uint32_t size, Ahead ahead) {
-  if (offset >= segment.size) return std::string_view();
-  size = std::min(size, segment.size - offset);
-  const bool held = segment.generation == generation_ && offset >= begin_ && offset + size <= end_;
+Result<std::string_view> ReadWindow::view(const Segment& segment, std::uint32_t offset,
+                                          std::uint32_t size) {
+  if (offset >= segment.end) return std::string_view();
+  size = std::min(size, segment.end - offset);
+  const bool held =
+      segment.header.generation == generation_ && offset >= begin_ && offset + size <= end_;
   if (!held) {
     const std::uint32_t begin = offset / log_block * log_block;
-    auto filled = fill(segment, begin, offset + size - begin, ahead);
+    auto filled = fill(segment, begin, offset + size - begin);
     if (!filled) return propagate(std::move(filled.error()));
   }
   if (offset >= end_) return std::string_view();
@@ -19,17 +20,17 @@ Result<std::string_view> ReadWindow::view(const SegmentHeader& segment, std::uin
 }
 
 // Whoever goes on shortly behind what was read last will most likely want what follows, too.
-Result<void> ReadWindow::fill(const SegmentHeader& segment, std::uint32_t begin, std::uint32_t size,
-                              Ahead ahead) {
-  const std::uint32_t needed = std::min(round_up_to_block(size), segment.size - begin);
-  const bool goes_on = ahead == Ahead::may_follow && segment.generation == generation_ &&
-                       begin >= begin_ && begin >= log_block &&
-                       begin - log_block <= end_ + read_ahead / 4;
-  const std::uint32_t more = std::min(std::max(needed, read_ahead), segment.size - begin);
-  generation_ = segment.generation;
+Result<void> ReadWindow::fill(const Segment& segment, std::uint32_t begin, std::uint32_t size) {
+  const std::uint32_t rest = segment.end - begin;
+  const std::uint32_t needed = std::min(round_up_to_block(size), rest);
+  const bool goes_on =
+      segment.header.generation == generation_ && begin >= begin_ && begin <= end_ + read_ahead / 4;
+  generation_ = segment.header.generation;
   // A bad block among those that nobody asked for must not be in the way.
-  if (goes_on && read(segment.number, begin, more)) return {};
-  return read(segment.number, begin, needed);
+  if (goes_on && read(segment.header.number, begin, std::min(std::max(needed, read_ahead), rest))) {
+    return {};
+  }
+  return read(segment.header.number, begin, needed);
 }
 
 Result<void> ReadWindow::read(std::uint32_t number, std::uint32_t begin, std::uint32_t size) {

@@ -1,8 +1,9 @@
 // A piece of a segment in memory, so that records that are asked for in the order in which they lie
 // are read from the disk in large pieces, and others in no more than the blocks they need.
 //
-// It does not see what is written after it has read: forget() what may change, and read nothing of
-// that ahead. One thread; a view lives until the next call.
+// It holds only what was durable when it was read, which never changes: behind that may lie what is
+// left of a batch that was cut off, with every checksum right, and be overwritten any moment. One
+// thread; a view lives until the next call.
 #pragma once
 
 #include <cstdint>
@@ -10,25 +11,22 @@
 
 #include "backends/iouring/aligned_buffer.h"
 #include "backends/iouring/log_device.h"
-#include "backends/iouring/log_format.h"
+#include "backends/iouring/segment_table.h"
 
 namespace brevdue::backends {
 
 class ReadWindow {
  public:
   static constexpr std::uint32_t read_ahead = 256 * 1024;
-  enum class Ahead { never, may_follow };
 
   explicit ReadWindow(LogDevice& device) : device_(device) {}
 
-  // Bytes of the segment from `offset` on: `size` of them, less at its end.
-  Result<std::string_view> view(const SegmentHeader& segment, std::uint32_t offset,
-                                std::uint32_t size, Ahead ahead);
-  void forget() { end_ = begin_; }
+  // Bytes of the segment from `offset` on: `size` of them, less where what is durable ends in it.
+  // Of `segment` only header and end are used.
+  Result<std::string_view> view(const Segment& segment, std::uint32_t offset, std::uint32_t size);
 
  private:
-  Result<void> fill(const SegmentHeader& segment, std::uint32_t begin, std::uint32_t size,
-                    Ahead ahead);
+  Result<void> fill(const Segment& segment, std::uint32_t begin, std::uint32_t size);
   Result<void> read(std::uint32_t number, std::uint32_t begin, std::uint32_t size);
 
   LogDevice& device_;

@@ -26,7 +26,7 @@ namespace brevdue::backends {
 struct Segment {
   SegmentHeader header{};
   std::uint32_t file_size = 0;  // less than header.size if it was cut
-  std::uint32_t end = 0;        // where the log found at start() ends in it
+  std::uint32_t end = 0;        // where what is durable ends in it, a multiple of log_block
   LiveSet live{};
   std::uint64_t live_bytes = 0;              // of the records of its living messages
   std::set<std::uint32_t> tombstones_of{};   // generations; survivor lists count here too
@@ -36,10 +36,7 @@ struct Segment {
 
   // What is needed to read the settlements in it without the table's lock.
   Segment outline() const {
-    return {.header = header,
-            .file_size = file_size,
-            .end = closed ? end : header.footer_offset(),
-            .settlements_of = settlements_of};
+    return {.header = header, .file_size = file_size, .end = end, .settlements_of = settlements_of};
   }
 
   void add_live(const std::vector<std::uint32_t>& offsets, std::uint64_t bytes) {
