@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -137,6 +138,19 @@ Result<FreeSpace> RealFileSystem::free_space(int fd) {
   const std::uint64_t inodes =
       found.f_files == 0 ? std::numeric_limits<std::uint64_t>::max() : found.f_favail;
   return FreeSpace{found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize, inodes};
+}
+
+// Without /proc nobody can tell ext2 from ext4.
+Result<FileSystemKind> RealFileSystem::kind(int fd) {
+  constexpr std::size_t mounts_size_max = 4 << 20;
+  struct statfs found;
+  if (::fstatfs(fd, &found) != 0) return fail_os(errno, "fstatfs");
+  const auto type = static_cast<std::uint32_t>(found.f_type);
+  if (!may_be_ext4(type)) return kind_of(type);
+  const auto own = status(fd);
+  const auto mounts = read_file(*this, AT_FDCWD, "/proc/self/mountinfo", mounts_size_max);
+  const bool known = own && mounts && is_ext4(*mounts, own->device);
+  return known ? FileSystemKind::ext4 : FileSystemKind::other;
 }
 
 Result<void> write_all(FileSystem& files, int fd, std::string_view bytes, std::uint64_t offset) {

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "core/error.h"
+#include "core/file_system_kind.h"
 #include "core/unique_fd.h"
 
 namespace brevdue {
@@ -58,6 +59,7 @@ class FileSystem {
   virtual Result<std::vector<std::string>> list(int directory, const std::string& path) = 0;
   virtual Result<FileStatus> status(int fd) = 0;
   virtual Result<FreeSpace> free_space(int fd) = 0;
+  virtual Result<FileSystemKind> kind(int fd) = 0;
 };
 
 class RealFileSystem final : public FileSystem {
@@ -80,6 +82,7 @@ class RealFileSystem final : public FileSystem {
   Result<std::vector<std::string>> list(int directory, const std::string& path) override;
   Result<FileStatus> status(int fd) override;
   Result<FreeSpace> free_space(int fd) override;
+  Result<FileSystemKind> kind(int fd) override;
 };
 
 // Writes all of `bytes`; a write that makes no progress is an io_failure.

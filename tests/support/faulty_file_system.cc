@@ -53,12 +53,18 @@ void FaultyFileSystem::let_go() {
   let_go_.notify_all();
 }
 
+void FaultyFileSystem::pretend_kind(FileSystemKind kind) {
+  const std::scoped_lock lock(mutex_);
+  pretended_kind_ = kind;
+}
+
 void FaultyFileSystem::heal() {
   const std::scoped_lock lock(mutex_);
   faults_ = {};
   write_max_ = 0;
   read_max_ = 0;
   pretends_space_ = false;
+  pretended_kind_.reset();
 }
 
 std::uint64_t FaultyFileSystem::count(Call call) const {
@@ -230,6 +236,14 @@ Result<FreeSpace> FaultyFileSystem::free_space(int fd) {
   const std::scoped_lock lock(mutex_);
   if (space && pretends_space_) space->bytes = pretended_space_;
   return space;
+}
+
+Result<FileSystemKind> FaultyFileSystem::kind(int fd) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (pretended_kind_) return *pretended_kind_;
+  }
+  return below_.kind(fd);
 }
 
 }  // namespace brevdue::tests

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,7 +59,9 @@ class FaultyFileSystem final : public FileSystem {
   // Calls of this kind wait, once begun and written down, until let_go().
   void hold(Call call);
   void let_go();
-  // No faults, no short calls, no pretended space.
+  // Reported by kind in place of what the file system is, until heal().
+  void pretend_kind(FileSystemKind kind);
+  // No faults, no short calls, nothing pretended.
   void heal();
 
   std::uint64_t count(Call call) const;
@@ -84,6 +87,7 @@ class FaultyFileSystem final : public FileSystem {
   Result<std::vector<std::string>> list(int directory, const std::string& path) override;
   Result<FileStatus> status(int fd) override;
   Result<FreeSpace> free_space(int fd) override;
+  Result<FileSystemKind> kind(int fd) override;
 
  private:
   struct Fault {
@@ -109,6 +113,7 @@ class FaultyFileSystem final : public FileSystem {
   std::condition_variable let_go_;
   bool pretends_space_ = false;
   std::uint64_t pretended_space_ = 0;
+  std::optional<FileSystemKind> pretended_kind_;
 };
 
 }  // namespace brevdue::tests
