@@ -31,8 +31,8 @@ constexpr std::string_view help_text =
 
   --directory DIR   where the store is made, and removed at the end (.)
   --device DEV      the block device to count on (that of the directory; must be named on btrfs)
-  --system NAME     iouring, iouring-pwritev2, lmdb, maildir, or bare: a bare io_uring loop that
-                    writes batches of the same size (iouring)
+  --system NAME     iouring, iouring-pwritev2, lmdb, maildir, maildir-fsync, maildir-syncfs, or
+                    bare: a bare io_uring loop that writes batches of the same size (iouring)
   --workload NAME   intake: messages stay; the store has taken in as many before, and lost them
                     growth: messages stay; the store is new
                     relay: each is discarded in the batch of the writer's next (intake)

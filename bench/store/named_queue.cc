@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -23,6 +24,14 @@ Options options_in(const std::string& path) {
   return options;
 }
 
+// Nothing for the name of another backend.
+std::optional<backends::MaildirSync> maildir_sync_of(const std::string& backend) {
+  if (backend == "maildir") return backends::MaildirSync::automatic;
+  if (backend == "maildir-fsync") return backends::MaildirSync::fsync;
+  if (backend == "maildir-syncfs") return backends::MaildirSync::syncfs;
+  return std::nullopt;
+}
+
 // Throws std::runtime_error for a name that is none.
 queue::Queue::StoreFactory factory_of(const std::string& path, const std::string& backend) {
   if (backend == "lmdb") {
@@ -30,10 +39,11 @@ queue::Queue::StoreFactory factory_of(const std::string& path, const std::string
       return std::make_unique<backends::LmdbStore>(options_in<backends::LmdbStoreOptions>(path));
     };
   }
-  if (backend == "maildir") {
-    return [path] {
-      return std::make_unique<backends::MaildirStore>(
-          options_in<backends::MaildirStoreOptions>(path));
+  if (const auto sync = maildir_sync_of(backend)) {
+    return [path, sync = *sync] {
+      auto options = options_in<backends::MaildirStoreOptions>(path);
+      options.sync = sync;
+      return std::make_unique<backends::MaildirStore>(std::move(options));
     };
   }
   const bool ordinary_calls = backend == "iouring-pwritev2";

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
-BACKENDS = ("iouring", "iouring-pwritev2", "lmdb", "maildir")
+BACKENDS = ("iouring", "iouring-pwritev2", "lmdb", "maildir", "maildir-fsync", "maildir-syncfs")
 WORKLOADS = ("intake", "growth", "relay")
 # fio's bandwidth is a thing of the disk, not of a number of writers.
 SEQUENTIAL = "fio sequential"
