@@ -185,8 +185,10 @@ const Setting table[] = {
     choice<&C::queue, &Q::maildir, &MaildirConfig::sync>("queue.maildir.sync", R"("auto")",
         maildir_syncs,
         "How a batch of files is made durable: each by fsync, or all by one syncfs, which also "
-        "writes what others have on the same file system. auto: fsync for one message, syncfs for "
-        "more."),
+        "writes what others have on the same file system. auto: by what is best on the file system "
+        "of the spool (ext4, btrfs: fsync for one or two changes, syncfs for more; xfs and others: "
+        "syncfs for two and more; FUSE and network file systems: always fsync). syncfs is refused "
+        "at start where it does not work or promises nothing."),
 
     text<&C::control, &ControlConfig::socket>("control.socket", R"("/run/brevdue/control")",
         check_socket_path,

@@ -97,6 +97,11 @@ Result<std::optional<RecoveredMessage>> MaildirStore::read_message(const std::st
   auto fd = files_.open(directory_.get(), name, options_.read_only ? O_RDONLY : O_RDWR, 0);
   if (!fd && fd.error().code == ErrorCode::not_found) return std::nullopt;
   if (!fd) return propagate(std::move(fd.error()), "maildir");
+  if (!options_.read_only && !found_are_durable_) {
+    if (auto synced = files_.sync(fd->get()); !synced) {
+      return propagate(std::move(synced.error()), "maildir " + name);
+    }
+  }
   // Past the page cache: after a failed sync it holds what the disk does not.
   ::posix_fadvise(fd->get(), 0, 0, POSIX_FADV_DONTNEED);
   auto status = files_.status(fd->get());

@@ -1,6 +1,7 @@
 #include "backends/maildir/maildir_store.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -29,6 +30,12 @@ constexpr std::chrono::seconds room_measured_every{1};
 bool is_harmless(ErrorCode code) {
   return code == ErrorCode::storage_full || code == ErrorCode::not_found ||
          code == ErrorCode::already_exists || code == ErrorCode::overloaded;
+}
+
+// The file system, or what confines the process, does not know the call: nothing has failed.
+bool is_refusal(const Error& error) {
+  return error.os_error == ENOSYS || error.os_error == EINVAL || error.os_error == EOPNOTSUPP ||
+         error.os_error == EPERM;
 }
 
 // Whether a DSN may have been written because of it.
@@ -101,9 +108,8 @@ Result<void> MaildirStore::start() {
   auto directory = files_.open(AT_FDCWD, options_.path, O_RDONLY | O_DIRECTORY, 0);
   if (!directory) return propagate(std::move(directory.error()), "maildir");
   directory_ = std::move(*directory);
-  // What a killed process wrote and nobody synced becomes durable before it is reported as queued.
-  if (!options_.read_only && syncs) {
-    if (auto synced = files_.sync_file_system(directory_.get()); !synced) return synced;
+  if (!options_.read_only) {
+    if (auto learned = learn_file_system(); !learned) return learned;
   }
   auto names = files_.list(directory_.get(), ".");
   if (!names) return propagate(std::move(names.error()), "maildir");
@@ -111,6 +117,58 @@ Result<void> MaildirStore::start() {
   measure_room();
   if (!options_.read_only) writer_ = std::thread([this] { work(); });
   return {};
+}
+
+// What a killed process wrote and nobody synced becomes durable before it is reported as queued: by
+// the same syncfs that shows whether it works here, else file by file in recover().
+Result<void> MaildirStore::learn_file_system() {
+  auto kind = files_.kind(directory_.get());
+  if (!kind) return propagate(std::move(kind.error()), "maildir");
+  kind_ = *kind;
+  auto works = try_syncfs();
+  if (!works) return propagate(std::move(works.error()), "maildir");
+  auto strategy = choose_sync(options_.sync, kind_, *works);
+  if (!strategy) return propagate(std::move(strategy.error()));
+  strategy_ = *strategy;
+  if (is_remote(kind_)) {
+    options_.notice(
+        fmt::format("queue.path {} is on {}: mail is as safe as the machine that serves it; each "
+                    "file is synced by itself, which is slow",
+                    options_.path, name_of(kind_)));
+  } else if (!*works && options_.sync == MaildirSync::automatic) {
+    options_.notice(fmt::format(
+        "queue.path {} is on {}, where syncfs cannot be relied on: each file is synced by itself",
+        options_.path, name_of(kind_)));
+  }
+  return try_directory_sync();
+}
+
+// False where it is refused or does nothing.
+Result<bool> MaildirStore::try_syncfs() {
+  if (!syncs) return syncs_as_a_whole(kind_);
+  found_are_durable_ = false;
+  if (!syncs_as_a_whole(kind_)) return false;
+  auto done = files_.sync_file_system(directory_.get());
+  if (!done && !is_refusal(done.error())) return propagate(std::move(done.error()));
+  found_are_durable_ = done.has_value();
+  return found_are_durable_;
+}
+
+// Discards need it everywhere. Where no syncfs made this directory's own name durable, its parent's
+// sync does.
+Result<void> MaildirStore::try_directory_sync() {
+  if (!syncs) return {};
+  auto done = sync_directory();
+  if (done && !found_are_durable_) {
+    const auto parent = files_.open(directory_.get(), "..", O_RDONLY | O_DIRECTORY, 0);
+    done = parent ? files_.sync(parent->get()) : std::unexpected(parent.error());
+  }
+  if (done || !is_refusal(done.error())) return done;
+  return std::unexpected(Error{
+      ErrorCode::unsupported, done.error().os_error,
+      fmt::format("queue.backend = \"maildir\": {} is on {}, which does not sync directories; move "
+                  "the spool to ext4, xfs or btrfs, or set another queue.backend",
+                  options_.path, name_of(kind_))});
 }
 
 void MaildirStore::submit(queue::Batch batch, queue::BatchDone done) {
@@ -209,8 +267,7 @@ Result<void> MaildirStore::write_new(Commit& commit, const queue::Enqueue& enque
 Result<void> MaildirStore::note_change(Commit& commit, UniqueFd fd) {
   constexpr std::size_t open_max = 64;
   ++commit.changes;
-  const bool alone = options_.sync == MaildirSync::automatic && commit.changes == 1;
-  if (options_.sync == MaildirSync::fsync || alone) {
+  if (strategy_.file_by_file(commit.changes)) {
     commit.open.push_back(std::move(fd));
   } else {
     commit.open.clear();
@@ -262,12 +319,10 @@ void MaildirStore::sync_changes(Commit& commit) {
   const std::size_t changes = std::exchange(commit.changes, 0);
   const std::size_t created = std::exchange(commit.created, 0);
   if (commit.broken || changes == 0 || !syncs) return;
-  const bool each = options_.sync == MaildirSync::fsync ||
-                    (options_.sync == MaildirSync::automatic && changes == 1);
+  const bool each = strategy_.file_by_file(changes);
   auto done = each ? sync_open(commit) : files_.sync_file_system(directory_.get());
-  // A file's own sync need not make its name durable (POSIX leaves it open; btrfs has forgotten
-  // it).
-  if (done && each && created > 0) done = sync_directory();
+  // POSIX leaves open whether a file's own sync makes its name durable.
+  if (done && each && created > 0 && !strategy_.file_keeps_name) done = sync_directory();
   if (!done) commit.broken = std::move(done.error());
 }
 

@@ -3,8 +3,9 @@
 //
 // A batch is written as files and appended settlements, made durable, and only then are discarded
 // messages unlinked, and that made durable: what a batch adds is never later than what it removes.
-// A lone change is synced by itself (its file, and the directory if a name is new); a batch by one
-// syncfs, which is why the spool should be a file system of its own.
+// A few changes are synced file by file, more by one syncfs, which is why the spool should be a
+// file system of its own; how many, and whether a new name needs its directory synced too, depends
+// on the file system (sync_strategy.h), which start() looks at and tries out.
 //
 // depth() is 1. One writer thread; recover() reads with several threads and calls the sink under a
 // lock. Files are reached through core::FileSystem only.
@@ -22,16 +23,11 @@
 #include <utility>
 #include <vector>
 
+#include "backends/maildir/sync_strategy.h"
 #include "core/file_system.h"
 #include "queue/store.h"
 
 namespace brevdue::backends {
-
-enum class MaildirSync {
-  automatic,  // a lone change by fsync, a batch by syncfs
-  fsync,      // each file by itself: for a file system shared with others that write a lot
-  syncfs,     // always one syncfs
-};
 
 struct MaildirStoreOptions {
   static constexpr unsigned format_version = 1;
@@ -75,6 +71,9 @@ class MaildirStore final : public queue::Store {
   Result<void> note_change(Commit& commit, UniqueFd fd);
   Result<void> sync_open(Commit& commit);
   void sync_changes(Commit& commit);
+  Result<void> learn_file_system();
+  Result<bool> try_syncfs();
+  Result<void> try_directory_sync();
   Result<void> sync_directory();
   void measure_room();
 
@@ -94,6 +93,9 @@ class MaildirStore final : public queue::Store {
   MaildirStoreOptions options_;
   UniqueFd directory_;
   UniqueFd quarantine_;
+  FileSystemKind kind_ = FileSystemKind::other;
+  SyncStrategy strategy_;
+  bool found_are_durable_ = true;   // else recover() syncs each file before it reports it
   std::vector<std::string> found_;  // names there when start() returned
   std::atomic<std::uint64_t> room_{0};
   std::atomic<bool> cancelled_{false};
