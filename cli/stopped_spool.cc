@@ -52,6 +52,12 @@ Result<std::unique_ptr<OpenSpool>> open_spool(const config::Config& config, Mess
   std::ranges::sort(messages.found, {}, &queue::RecoveredMessage::id);
   return spool;
 }
+
+// Recovery may have left out the replies.
+mail::DeliveryState state_of(queue::Store& store, const queue::RecoveredMessage& message) {
+  auto found = store.look_up(message.id, message.location);
+  return found ? std::move(found->state) : message.state;
+}
 }  // namespace
 
 Result<void> list_stopped_spool(const config::Config& config,
@@ -63,7 +69,7 @@ Result<void> list_stopped_spool(const config::Config& config,
   for (const queue::RecoveredMessage& message : messages.found) {
     auto envelope = mail::decode_envelope(message.envelope.view());
     if (envelope)
-      on_entry(ipc::make_queue_entry(*envelope, message.state, false));
+      on_entry(ipc::make_queue_entry(*envelope, state_of(*(*spool)->store, message), false));
     else
       on_damage(message.id.text() + ": " + describe(envelope.error()));
   }
@@ -79,7 +85,8 @@ Result<StoppedMessage> read_stopped_message(const config::Config& config, mail::
     return fail(ErrorCode::not_found, id.text() + ": no such message in the spool");
   auto envelope = mail::decode_envelope(at->envelope.view());
   if (!envelope) return propagate(std::move(envelope.error()));
-  StoppedMessage message{ipc::make_queue_entry(*envelope, at->state, false), {}};
+  const mail::DeliveryState state = state_of(*(*spool)->store, *at);
+  StoppedMessage message{ipc::make_queue_entry(*envelope, state, false), {}};
   if (envelope->content.staged) {
     auto content = read_file((*spool)->files, (*spool)->directory->fd(), "staged/" + id.text(),
                              envelope->content.size);
