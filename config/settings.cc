@@ -156,7 +156,7 @@ const Setting table[] = {
     number<&C::queue, &Q::content_cache>(Kind::size, "queue.content_cache", R"("64MiB")", {0, TiB},
         "Memory for content just accepted, so that what is relayed at once is not read back from "
         "the disk."),
-    number<&C::queue, &Q::message_cache>(Kind::size, "queue.message_cache", R"("64MiB")", {0, TiB},
+    number<&C::queue, &Q::message_cache>(Kind::size, "queue.message_cache", R"("32MiB")", {0, TiB},
         "Memory for envelopes and replies of queued messages, the most recently used. What does "
         "not fit is read from the disk when it is tried again or listed."),
     number<&C::queue, &Q::batch_bytes_max>(Kind::size, "queue.batch_bytes_max", R"("1000KiB")",

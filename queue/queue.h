@@ -48,7 +48,7 @@ namespace brevdue::queue {
 struct QueueOptions {
   CommitterOptions committer;
   std::size_t content_cache_bytes = 64u << 20;
-  std::size_t message_cache_bytes = 64u << 20;
+  std::size_t message_cache_bytes = 32u << 20;
   std::string staged_directory;
   std::chrono::seconds reopen_delay_max{10};
 };
