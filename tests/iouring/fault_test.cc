@@ -70,12 +70,14 @@ TEST(LogFault, AShortWriteIsAFailedWrite) {
     fill(disk, model);
     disk.shorten_write(nth);
     // The nth change may be the making of a segment, which cannot be short: then nothing fails.
-    backends::LogStore store(small_log(), disk.device());
-    ASSERT_TRUE(store.start());
-    Recovered recovered;
-    ASSERT_TRUE(store.recover(recovered));
-    ASSERT_EQ(model.check(store, recovered), "");
-    for (int i = 0; i < 60 && model.step(store); ++i) {
+    {
+      backends::LogStore store(small_log(), disk.device());
+      ASSERT_TRUE(store.start());
+      Recovered recovered;
+      ASSERT_TRUE(store.recover(recovered));
+      ASSERT_EQ(model.check(store, recovered), "");
+      for (int i = 0; i < 60 && model.step(store); ++i) {
+      }
     }
     disk.restore_power();
     backends::LogStore next(small_log(), disk.device());
