@@ -53,10 +53,13 @@ Result<std::unique_ptr<OpenSpool>> open_spool(const config::Config& config, Mess
   return spool;
 }
 
-// Recovery may have left out the replies.
-mail::DeliveryState state_of(queue::Store& store, const queue::RecoveredMessage& message) {
+// Recovery may have left out the replies. Without them the state still holds.
+mail::DeliveryState state_of(queue::Store& store, const queue::RecoveredMessage& message,
+                             const std::function<void(const std::string&)>& on_damage) {
   auto found = store.look_up(message.id, message.location);
-  return found ? std::move(found->state) : message.state;
+  if (found) return std::move(found->state);
+  on_damage(message.id.text() + ": replies cannot be read: " + describe(found.error()));
+  return message.state;
 }
 }  // namespace
 
@@ -69,7 +72,8 @@ Result<void> list_stopped_spool(const config::Config& config,
   for (const queue::RecoveredMessage& message : messages.found) {
     auto envelope = mail::decode_envelope(message.envelope.view());
     if (envelope)
-      on_entry(ipc::make_queue_entry(*envelope, state_of(*(*spool)->store, message), false));
+      on_entry(
+          ipc::make_queue_entry(*envelope, state_of(*(*spool)->store, message, on_damage), false));
     else
       on_damage(message.id.text() + ": " + describe(envelope.error()));
   }
@@ -85,7 +89,9 @@ Result<StoppedMessage> read_stopped_message(const config::Config& config, mail::
     return fail(ErrorCode::not_found, id.text() + ": no such message in the spool");
   auto envelope = mail::decode_envelope(at->envelope.view());
   if (!envelope) return propagate(std::move(envelope.error()));
-  const mail::DeliveryState state = state_of(*(*spool)->store, *at);
+  auto found = (*spool)->store->look_up(id, at->location);
+  if (!found) return propagate(std::move(found.error()));
+  const mail::DeliveryState& state = found->state;
   StoppedMessage message{ipc::make_queue_entry(*envelope, state, false), {}};
   if (envelope->content.staged) {
     auto content = read_file((*spool)->files, (*spool)->directory->fd(), "staged/" + id.text(),

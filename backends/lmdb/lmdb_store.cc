@@ -169,7 +169,7 @@ Result<BatchResults> LmdbStore::write(const queue::Batch& batch, bool with_conte
   return results;
 }
 
-Result<queue::StoredMessage> LmdbStore::look_up(mail::QueueId id, const Location& location) {
+Result<LmdbStore::Reading> LmdbStore::begin_reading(mail::QueueId id, const Location& location) {
   if (location != location_of(id))
     return fail(ErrorCode::corrupt, "lmdb: not where " + id.text() + " lies");
   auto transaction = environment_.begin_read();
@@ -177,26 +177,28 @@ Result<queue::StoredMessage> LmdbStore::look_up(mail::QueueId id, const Location
   const auto stored = find_envelope(environment_, transaction->get(), id);
   if (!stored) return propagate(Error(stored.error()));
   if (!*stored) return fail(ErrorCode::corrupt, "lmdb: damaged envelope of " + id.text());
-  auto settlements = open_cursor(transaction->get(), environment_.settlements);
+  return Reading{std::move(*transaction), **stored};
+}
+
+Result<queue::StoredMessage> LmdbStore::look_up(mail::QueueId id, const Location& location) {
+  auto reading = begin_reading(id, location);
+  if (!reading) return propagate(std::move(reading.error()));
+  auto settlements = open_cursor(reading->transaction.get(), environment_.settlements);
   if (!settlements) return propagate(std::move(settlements.error()));
   auto settled = settled_state(settlements->get(), id);
   if (!settled) return propagate(std::move(settled.error()));
-  return queue::StoredMessage{SharedBytes((*stored)->envelope), std::move(settled->state)};
+  return queue::StoredMessage{SharedBytes(reading->stored.envelope), std::move(settled->state)};
 }
 
 Result<SharedBytes> LmdbStore::open(mail::QueueId id, const Location& location) {
-  if (location != location_of(id))
-    return fail(ErrorCode::corrupt, "lmdb: not where " + id.text() + " lies");
-  auto transaction = environment_.begin_read();
-  if (!transaction) return propagate(std::move(transaction.error()));
-  const auto stored = find_envelope(environment_, transaction->get(), id);
-  if (!stored) return propagate(Error(stored.error()));
-  if (!*stored) return fail(ErrorCode::corrupt, "lmdb: damaged envelope of " + id.text());
-  const ContentPlace& place = (*stored)->content;
+  auto reading = begin_reading(id, location);
+  if (!reading) return propagate(std::move(reading.error()));
+  const Transaction& transaction = reading->transaction;
+  const ContentPlace& place = reading->stored.content;
   if (place.blob == 0) return SharedBytes();
   IntegerKey blob(place.blob);
   MDB_val value;
-  const int code = mdb_get(transaction->get(), environment_.contents, blob.value(), &value);
+  const int code = mdb_get(transaction.get(), environment_.contents, blob.value(), &value);
   if (code == MDB_NOTFOUND) return fail(ErrorCode::corrupt, "lmdb: no content of " + id.text());
   if (code != 0) return fail_lmdb(code, "open " + id.text());
   const std::string_view bytes(static_cast<const char*>(value.mv_data), value.mv_size);

@@ -22,6 +22,7 @@
 
 #include "backends/lmdb/lmdb_compaction.h"
 #include "backends/lmdb/lmdb_environment.h"
+#include "backends/lmdb/lmdb_records.h"
 #include "queue/store.h"
 
 namespace brevdue::backends {
@@ -55,6 +56,13 @@ class LmdbStore final : public queue::Store {
 
  private:
   using Waiting = std::pair<queue::Batch, queue::BatchDone>;
+
+  // What a message's content and state are read with; `stored` lives as long as `transaction`.
+  struct Reading {
+    Transaction transaction;
+    StoredEnvelope stored;
+  };
+  Result<Reading> begin_reading(mail::QueueId id, const queue::Location& location);
 
   void work(std::function<void(Result<void>)> opened);
   Result<void> open_environment();

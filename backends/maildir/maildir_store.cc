@@ -356,37 +356,40 @@ void MaildirStore::measure_room() {
   room_ = room > slack && !options_.read_only ? room - slack : 0;
 }
 
+Result<MaildirStore::MessageFile> MaildirStore::open_file(mail::QueueId id,
+                                                          const Location& location) {
+  if (location != location_of(id))
+    return fail(ErrorCode::corrupt, "maildir: not where " + id.text() + " lies");
+  auto fd = files_.open(directory_.get(), id.text(), O_RDONLY, 0);
+  if (!fd) return propagate(std::move(fd.error()), "maildir");
+  auto status = files_.status(fd->get());
+  if (!status) return propagate(std::move(status.error()), "maildir " + id.text());
+  return MessageFile{std::move(*fd), status->size};
+}
+
 // The content is passed over, unless it is so small that it was read with the envelope.
 Result<queue::StoredMessage> MaildirStore::look_up(mail::QueueId id, const Location& location) {
   constexpr std::size_t head_size = 16 * 1024;
-  if (location != location_of(id))
-    return fail(ErrorCode::corrupt, "maildir: not where " + id.text() + " lies");
+  const auto file = open_file(id, location);
+  if (!file) return propagate(Error(file.error()));
   const std::string name = id.text();
-  auto fd = files_.open(directory_.get(), name, O_RDONLY, 0);
-  if (!fd) return propagate(std::move(fd.error()), "maildir");
-  auto status = files_.status(fd->get());
-  if (!status) return propagate(std::move(status.error()), "maildir " + name);
   std::string head;
-  const auto layout = read_head(files_, fd->get(), status->size, head_size, head);
+  const auto layout = read_head(files_, file->fd.get(), file->size, head_size, head);
   if (!layout) return propagate(Error(layout.error()), "maildir " + name);
   const auto own = mail::decode_envelope(layout->envelope);
   if (!own || own->id != id)
     return fail(ErrorCode::corrupt, "maildir " + name + ": another message");
-  const auto tail = read_tail(files_, fd->get(), head, layout->settlements_offset, status->size);
+  const auto tail = read_tail(files_, file->fd.get(), head, layout->settlements_offset, file->size);
   if (!tail) return propagate(Error(tail.error()), "maildir " + name);
   return queue::StoredMessage{SharedBytes(layout->envelope), parse_settlements(*tail).state};
 }
 
 Result<SharedBytes> MaildirStore::open(mail::QueueId id, const Location& location) {
-  if (location != location_of(id))
-    return fail(ErrorCode::corrupt, "maildir: not where " + id.text() + " lies");
+  const auto file = open_file(id, location);
+  if (!file) return propagate(Error(file.error()));
   const std::string name = id.text();
-  auto fd = files_.open(directory_.get(), name, O_RDONLY, 0);
-  if (!fd) return propagate(std::move(fd.error()), "maildir");
-  auto status = files_.status(fd->get());
-  if (!status) return propagate(std::move(status.error()), "maildir " + name);
-  auto bytes = std::make_shared_for_overwrite<char[]>(status->size + 1);
-  auto size = read_all(files_, fd->get(), bytes.get(), status->size, 0);
+  auto bytes = std::make_shared_for_overwrite<char[]>(file->size + 1);
+  auto size = read_all(files_, file->fd.get(), bytes.get(), file->size, 0);
   if (!size) return propagate(std::move(size.error()), "maildir " + name);
   auto layout = parse_layout(std::string_view(bytes.get(), *size), *size);
   if (!layout) return propagate(std::move(layout.error()), "maildir " + name);

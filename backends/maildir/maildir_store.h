@@ -58,7 +58,13 @@ class MaildirStore final : public queue::Store {
   std::uint64_t room() const override { return room_; }
 
  private:
+  struct MessageFile {
+    UniqueFd fd;
+    std::uint64_t size;
+  };
+
   static queue::Location location_of(mail::QueueId id);
+  Result<MessageFile> open_file(mail::QueueId id, const queue::Location& location);
 
   struct Commit;
 
