@@ -28,6 +28,23 @@ function(brevdue_test name)
     PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
 
+# brevdue_disk_test(NAME SOURCES... DEPS...): a test that mounts file systems on bench/disk as root,
+# with tests/disk/mounted_disk.h; nothing where that cannot be built.
+function(brevdue_disk_test name)
+  if(NOT TARGET brevdue-disk)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  brevdue_test(${name}
+    SOURCES ${ARG_SOURCES} ${CMAKE_SOURCE_DIR}/tests/disk/mounted_disk.cc
+    DEPS ${ARG_DEPS} brevdue_bench_disk brevdue_test_support
+    LABELS root)
+  target_compile_definitions(${name} PRIVATE
+    BREVDUE_WITH_DISK="${CMAKE_SOURCE_DIR}/bench/disk/with-disk"
+    BREVDUE_DISK_PROGRAM="$<TARGET_FILE:brevdue-disk>")
+  add_dependencies(${name} brevdue-disk)
+endfunction()
+
 # brevdue_fuzz(NAME SOURCES... DEPS...): a libFuzzer target with its corpus in tests/fuzz/corpus/NAME.
 function(brevdue_fuzz name)
   if(NOT BREVDUE_FUZZ)

@@ -48,15 +48,7 @@ TEST_P(StoreConformance, LookUpFollowsEachSettlement) {
   Location location = put(sample);
   const Location neighbour_at = put(neighbour);
   mail::DeliveryState model;
-  // Out of order and repeated, as in SettlementsMergeAsDeliveryStateDoes.
-  const std::vector<mail::Settlement> settlements = {
-      deferral(1, 3, RecipientStatus::deferred, "450 4.2.0 busy"),
-      deferral(3, 0, RecipientStatus::relayed, "250 2.0.0 ok"),
-      deferral(2, 4, RecipientStatus::failed, "550 5.1.1 an older one: ignored"),
-      deferral(4, 0, RecipientStatus::deferred, "451 4.0.0 after it was relayed"),
-      deferral(5, 3, RecipientStatus::failed, "550 5.1.1 unknown"),
-  };
-  for (const mail::Settlement& settlement : settlements) {
+  for (const mail::Settlement& settlement : settlements_out_of_order()) {
     model.apply(settlement);
     const auto results = commit(store(), {Settle{sample.id, location, settlement}});
     ASSERT_TRUE(results[0]) << describe(results[0].error());

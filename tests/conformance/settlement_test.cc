@@ -12,16 +12,7 @@ TEST_P(StoreConformance, SettlementsMergeAsDeliveryStateDoes) {
   start();
   Location location = put(sample);
   mail::DeliveryState model;
-  // Out of order and repeated; 0 is relayed by the second and must stay so after the third.
-  const std::vector<mail::Settlement> settlements = {
-      deferral(1, 3, RecipientStatus::deferred, "450 4.2.0 busy"),
-      deferral(3, 0, RecipientStatus::relayed, "250 2.0.0 ok"),
-      deferral(2, 4, RecipientStatus::failed, "550 5.1.1 an older one: ignored"),
-      deferral(4, 0, RecipientStatus::deferred, "451 4.0.0 after it was relayed"),
-      deferral(4, 1, RecipientStatus::failed, "550 5.0.0 the same number again: ignored"),
-      deferral(5, 3, RecipientStatus::failed, "550 5.1.1 unknown"),
-  };
-  for (const mail::Settlement& settlement : settlements) {
+  for (const mail::Settlement& settlement : settlements_out_of_order()) {
     model.apply(settlement);
     const auto results = commit(store(), {Settle{sample.id, location, settlement}});
     ASSERT_EQ(results.size(), 1u);

@@ -55,6 +55,18 @@ mail::Settlement deferral(std::uint32_t sequence, std::uint32_t recipient,
   return settlement;
 }
 
+std::vector<mail::Settlement> settlements_out_of_order() {
+  using mail::RecipientStatus;
+  return {
+      deferral(1, 3, RecipientStatus::deferred, "450 4.2.0 busy"),
+      deferral(3, 0, RecipientStatus::relayed, "250 2.0.0 ok"),
+      deferral(2, 4, RecipientStatus::failed, "550 5.1.1 an older one: ignored"),
+      deferral(4, 0, RecipientStatus::deferred, "451 4.0.0 after it was relayed"),
+      deferral(4, 1, RecipientStatus::failed, "550 5.0.0 the same number again: ignored"),
+      deferral(5, 3, RecipientStatus::failed, "550 5.1.1 unknown"),
+  };
+}
+
 void CollectingSink::message(queue::RecoveredMessage message) {
   const mail::QueueId id = message.id;
   const bool is_new = messages.emplace(id, std::move(message)).second;

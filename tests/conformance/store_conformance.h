@@ -39,6 +39,8 @@ Sample make_sample(std::uint64_t number, std::size_t content_size, std::uint32_t
 
 mail::Settlement deferral(std::uint32_t sequence, std::uint32_t recipient,
                           mail::RecipientStatus status, std::string reply);
+// For a message to five: out of order and repeated; 0 is relayed and must stay so.
+std::vector<mail::Settlement> settlements_out_of_order();
 
 // Collects what recover() reports. A message reported twice fails the test.
 class CollectingSink : public queue::RecoverySink {

@@ -42,6 +42,17 @@ class SubmissionProtocol : public testing::Test {
     channel.send(static_cast<std::uint8_t>(SubmissionFrame::stage_chunk),
                  ipc::encode_stage_chunk_head(of), SharedBytes(std::string(size, 'x')));
   }
+  // Ticket 5, to its end. Returns the finish, to be sent once more.
+  std::string stage_whole() {
+    const mail::QueueId id = new_id();
+    const std::string some(1000, 'x');
+    send(SubmissionFrame::stage_begin, encode(ipc::StageBegin{5, id}));
+    chunk(5, some.size());
+    const std::string envelope = mail::encode(SubmissionRig::envelope(id, some, true));
+    const std::string finish = encode(ipc::StageFinish{5, envelope});
+    send(SubmissionFrame::stage_finish, finish);
+    return finish;
+  }
   bool is_closed() {
     return rig.until([this] { return closed; });
   }
@@ -154,24 +165,13 @@ TEST_F(SubmissionProtocol, AFinishWithoutATicket) {
 }
 
 TEST_F(SubmissionProtocol, AChunkAfterTheFinish) {
-  const mail::QueueId id = new_id();
-  send(SubmissionFrame::stage_begin, encode(ipc::StageBegin{5, id}));
-  const std::string some(1000, 'x');
-  chunk(5, some.size());
-  const std::string envelope = mail::encode(SubmissionRig::envelope(id, some, true));
-  send(SubmissionFrame::stage_finish, encode(ipc::StageFinish{5, envelope}));
+  stage_whole();
   chunk(5, 1);
   EXPECT_TRUE(is_closed());
 }
 
 TEST_F(SubmissionProtocol, AFinishTwice) {
-  const mail::QueueId id = new_id();
-  send(SubmissionFrame::stage_begin, encode(ipc::StageBegin{5, id}));
-  const std::string some(1000, 'x');
-  chunk(5, some.size());
-  const std::string envelope = mail::encode(SubmissionRig::envelope(id, some, true));
-  send(SubmissionFrame::stage_finish, encode(ipc::StageFinish{5, envelope}));
-  send(SubmissionFrame::stage_finish, encode(ipc::StageFinish{5, envelope}));
+  send(SubmissionFrame::stage_finish, stage_whole());
   EXPECT_TRUE(is_closed());
 }
 

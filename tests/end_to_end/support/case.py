@@ -82,6 +82,16 @@ class EndToEnd(unittest.TestCase):
             self.assertEqual(code, 250, reply)
         return self.queue_id(reply)
 
+    def accepts(self, server):
+        """Whether a small message is taken; any refusal but for want of room fails the test."""
+        with smtplib.SMTP("127.0.0.1", server.port, timeout=60) as client:
+            try:
+                client.sendmail("sender@origin.test", ["someone@next.test"], text())
+                return True
+            except smtplib.SMTPResponseException as refused:
+                self.assertEqual(refused.smtp_code, 452)
+                return False
+
     def queue_id(self, reply):
         found = reply.decode().rsplit(" ", 1)[-1]
         self.assertRegex(found, r"^[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{12,}$")
