@@ -152,10 +152,9 @@ TEST(DispatcherJobs, WhoseContentCannotBeReadNowCountForNothing) {
   rig.tap.refuse_reads = true;
   rig.dispatcher->flush();
   ASSERT_TRUE(rig.run_until_so([&] { return rig.tap.reads_refused == 1; }));
-  rig.run_all();
   rig.tap.refuse_reads = false;
+  ASSERT_TRUE(rig.run_until_so([&] { return !rig.dispatcher->is_active(id); }));
   EXPECT_EQ(delivery.jobs.size(), 1u);
-  EXPECT_FALSE(rig.dispatcher->is_active(id));
   EXPECT_EQ(rig.state_on_disk(id).attempts, 1u);
   rig.pass(1min);
   ASSERT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 2; }));
@@ -168,12 +167,10 @@ TEST(DispatcherJobs, WhoseMessageCannotBeLoadedNowCountForNothing) {
   rig.tap.refuse_reads = true;
   rig.dispatcher->flush();
   ASSERT_TRUE(rig.run_until_so([&] { return rig.tap.reads_refused == 1; }));
-  rig.run_all();
   rig.tap.refuse_reads = false;
   EXPECT_EQ(delivery.jobs.size(), 2u);
   EXPECT_EQ(rig.state_on_disk(id).attempts, 1u);
-  rig.pass(1min);
-  ASSERT_TRUE(rig.run_until_so([&] { return delivery.jobs.size() == 3; }));
+  ASSERT_TRUE(rig.pass_until_so([&] { return delivery.jobs.size() == 3; }));
   EXPECT_EQ(delivery.jobs[2].envelope.id, id);
 }
 
@@ -184,10 +181,9 @@ TEST(DispatcherJobs, WhoseMessageIsDamagedAreHeldAndTheLogSaysSo) {
   rig.tap.refusal = ErrorCode::corrupt;
   rig.tap.refuse_reads = true;
   rig.dispatcher->flush();
-  ASSERT_TRUE(rig.run_until_so([&] { return rig.tap.reads_refused == 1; }));
-  rig.run_all();
+  ASSERT_TRUE(
+      rig.run_until_so([&] { return rig.log.says(id.text() + ": held until the next start"); }));
   rig.tap.refuse_reads = false;
-  EXPECT_TRUE(rig.log.says(id.text() + ": held until the next start"));
   rig.pass(24h);
   EXPECT_EQ(delivery.jobs.size(), 2u);
   EXPECT_TRUE(rig.is_queued(id));

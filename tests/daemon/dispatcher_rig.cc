@@ -169,4 +169,12 @@ void DispatcherRig::pass(std::chrono::nanoseconds time) {
   run_all();
 }
 
+bool DispatcherRig::pass_until_so(std::function<bool()> is_so) {
+  return run_until_so([&] {
+    if (is_so()) return true;
+    pass(std::chrono::minutes(1));
+    return is_so();
+  });
+}
+
 }  // namespace brevdue::tests

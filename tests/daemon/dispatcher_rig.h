@@ -75,6 +75,8 @@ class DispatcherRig : public queue::QueueObserver {
   std::vector<std::string> notices_on_disk();
   // Moves the clock and looks for what is due.
   void pass(std::chrono::nanoseconds time);
+  // Minute after minute, since what a thread of the queue has found may not have arrived yet.
+  bool pass_until_so(std::function<bool()> is_so);
 
   void queued(const queue::QueuedMessage& message) override { dispatcher->queued(message); }
   void unavailable() override { dispatcher->set_available(false); }
