@@ -21,12 +21,13 @@ std::uint64_t make_salt() {
   return upper << 32 | random();
 }
 
+}  // namespace
+
 std::uint64_t bytes_of(std::span<const LogItem> items) {
   std::uint64_t bytes = batch_header_size;
   for (const LogItem& item : items) bytes += item.record.size();
   return bytes;
 }
-}  // namespace
 
 Result<void> LogWriter::begin(const SegmentHeader* newest, const SegmentEnd& end) {
   if (newest == nullptr) return {};
@@ -85,12 +86,7 @@ void LogWriter::run() {
       lock.lock();
     } else if (upkeep_ != nullptr) {
       upkeep_is_next = false;
-      Upkeep& upkeep = *std::exchange(upkeep_, nullptr);
-      lock.unlock();
-      carry_out(upkeep);
-      lock.lock();
-      upkeep.done = true;
-      upkeep_done_.notify_one();
+      carry_out_upkeep(lock);
     } else if (!writes_.empty()) {
       awaits_disk_ = true;
       lock.unlock();
@@ -135,17 +131,6 @@ void LogWriter::rouse(bool awaits_disk) {
   }
 }
 
-Result<void> LogWriter::do_upkeep(std::vector<LogItem>& items) {
-  Upkeep upkeep{items, {}, false};
-  std::unique_lock lock(mutex_);
-  if (stop_) return fail(ErrorCode::cancelled, "stopping");
-  if (waits_for_segment_) return fail(ErrorCode::busy, "a segment must be made first");
-  upkeep_ = &upkeep;
-  rouse(awaits_disk_);
-  upkeep_done_.wait(lock, [&] { return upkeep.done; });
-  return std::move(upkeep.result);
-}
-
 void LogWriter::take_up(Commit& commit) {
   commit.results.resize(commit.batch.size());
   if (pool_.failed()) {
@@ -155,6 +140,7 @@ void LogWriter::take_up(Commit& commit) {
   } else {
     look_at_free_space();
     commit.items = items_of(commit.batch, commit.results);
+    if (upkeep_made_room(commit.items)) commit.items = items_of(commit.batch, commit.results);
     refuse_what_does_not_fit(commit.items, commit.results);
     const bool content = std::ranges::any_of(
         commit.items, [](const LogItem& item) { return item.record.type == RecordType::message; });
@@ -281,49 +267,6 @@ void LogWriter::refuse_what_does_not_fit(std::vector<LogItem>& items,
   if (items.empty()) return;
   if (pool_.admits(Purpose::settlement, round_up_to_block(bytes_of(items)), remaining())) return;
   refuse([](const LogItem&) { return true; });
-}
-
-void LogWriter::carry_out(Upkeep& upkeep) {
-  if (!land_all() || pool_.failed()) {
-    upkeep.result = fail(ErrorCode::unavailable, "the log failed earlier");
-    return;
-  }
-  const bool moves = upkeep.items.front().moves.has_value();
-  moves ? write_moves(upkeep) : write_checkpoint_records(upkeep);
-}
-
-Result<void> LogWriter::write_and_land(std::span<LogItem> items) {
-  Result<void> written = write(items, Purpose::upkeep);
-  const Result<void> landed = land_all();
-  return written ? landed : written;
-}
-
-void LogWriter::write_checkpoint_records(Upkeep& upkeep) {
-  pool_.with_table([&](SegmentTable& table) {
-    for (LogItem& item : upkeep.items) {
-      if (item.record.type != RecordType::survivors) continue;
-      const Segment* target = table.find(item.record.target.generation);
-      item.body = encode_survivors(target == nullptr ? std::vector<std::uint32_t>()
-                                                     : target->live.offsets());
-    }
-  });
-  for (LogItem& item : upkeep.items) item.record.first = item.body;
-  upkeep.result = write_and_land(upkeep.items);
-  if (has_segment_) pool_.note_upkeep(segment_.generation);
-}
-
-// All in one batch: a cut keeps the message where it was or where it goes, never neither nor both.
-void LogWriter::write_moves(Upkeep& upkeep) {
-  pool_.with_table([&](SegmentTable& table) {
-    std::erase_if(upkeep.items, [&](const LogItem& item) {
-      return !table.is_live(*item.moves) || table.settled_since_watch(*item.moves);
-    });
-  });
-  for (LogItem& item : upkeep.items) {
-    if (item.record.type != RecordType::message) item.record.first = item.body;
-  }
-  BREVDUE_ASSERT(bytes_of(upkeep.items) <= batch_size_max());
-  upkeep.result = write_and_land(upkeep.items);
 }
 
 std::uint32_t LogWriter::batch_size_max() const {

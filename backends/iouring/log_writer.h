@@ -47,6 +47,9 @@ struct LogItem {
   std::optional<LogLocation> at{};  // set when it is on its way to the disk
 };
 
+// Of a batch that holds them.
+std::uint64_t bytes_of(std::span<const LogItem> items);
+
 class LogWriter {
  public:
   LogWriter(LogDevice& device, SegmentPool& pool, std::uint32_t segment_size)
@@ -98,7 +101,11 @@ class LogWriter {
   void answer_durable();
   std::vector<LogItem> items_of(queue::Batch& batch, queue::BatchResults& results);
   void refuse_what_does_not_fit(std::vector<LogItem>& items, queue::BatchResults& results);
+  void carry_out_upkeep(std::unique_lock<std::mutex>& lock);
   void carry_out(Upkeep& upkeep);
+  // Waits for the caretaker while it may make the room that settlements and discards need; whether
+  // places may have changed meanwhile.
+  bool upkeep_made_room(std::span<const LogItem> items);
   void write_checkpoint_records(Upkeep& upkeep);
   void write_moves(Upkeep& upkeep);
   Result<void> write_and_land(std::span<LogItem> items);

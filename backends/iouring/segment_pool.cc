@@ -146,8 +146,10 @@ SegmentPool::Chores SegmentPool::chores() {
 
 SegmentPool::Chores SegmentPool::wait_for_chores() {
   std::unique_lock lock(mutex_);
+  caretaker_is_busy_ = false;
   while (true) {
     Chores found = chores();
+    caretaker_is_busy_ = !found.free_generations.empty() || found.checkpoint || found.compaction;
     if (found.stop || found.create || found.checkpoint || found.compaction ||
         !found.free_generations.empty() || !found.unwanted.empty()) {
       return found;
@@ -161,6 +163,13 @@ SegmentPool::Chores SegmentPool::wait_for_chores() {
       if (found.look) return found;
     }
   }
+}
+
+bool SegmentPool::upkeep_may_make_room() {
+  const std::lock_guard lock(mutex_);
+  if (stop_ || failed_) return false;
+  caretaker_.notify_one();
+  return caretaker_is_busy_ || !table_.free().empty() || checkpoint_due() || compaction_due();
 }
 
 void SegmentPool::segment_created(std::uint32_t number) {

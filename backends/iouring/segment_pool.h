@@ -69,6 +69,8 @@ class SegmentPool {
 
   // The caretaker: waits until there is something to do.
   Chores wait_for_chores();
+  // It does something, or has something to do, after which there may be more segments; wakes it.
+  bool upkeep_may_make_room();
   bool needs_spare() const;
   void segment_created(std::uint32_t number);
   void creation_failed();
@@ -114,6 +116,7 @@ class SegmentPool {
   bool below_reserve_ = false;
   bool creation_failed_ = false;
   bool checkpoint_failed_ = false;
+  bool caretaker_is_busy_ = false;
   std::uint32_t last_upkeep_ = 0;
   std::uint32_t compacted_at_ = 0;
   bool failed_ = false;
