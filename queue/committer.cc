@@ -56,9 +56,10 @@ bool Committer::is_full() const {
   return waiting_bytes_ >= options_.batch_bytes_max || waiting_.size() >= options_.batch_count_max;
 }
 
-// What falls to one of `depth` batches.
+// What falls to one of as many batches as shall be in flight.
 bool Committer::has_share(unsigned depth) const {
-  return waiting_enqueues_ >= options_.share_min && waiting_enqueues_ * depth >= known_enqueues_;
+  const unsigned parts = waiting_enqueues_ >= options_.share_ample ? depth : std::min(depth, 2u);
+  return waiting_enqueues_ >= options_.share_min && waiting_enqueues_ * parts >= known_enqueues_;
 }
 
 // When the waiting mutations should go to the store, given that nothing is in flight.

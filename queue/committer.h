@@ -10,7 +10,8 @@
 //
 // Where the store wants several in flight, one goes beside others only when it is full or holds the
 // share of the known writers that falls to it, and that is no small batch; so the writers part into
-// as many groups as may be in flight, each of which gathers while the others sync.
+// groups, each of which gathers while the others sync: two, or as many as may be in flight where
+// there are enough writers for large ones.
 //
 // Everything here runs in the loop's thread; `done` is called there too, once for each group, after
 // the batch that held it. The committer must be destroyed before the store; groups not yet answered
@@ -33,7 +34,8 @@ struct CommitterOptions {
   std::size_t batch_count_max = 1024;  // mutations
   std::chrono::microseconds lone_delay{10'000};
   std::chrono::microseconds gather_min{400};  // a shorter wait than this is not worth a timer
-  std::size_t share_min = 128;  // enqueues; a smaller batch does not go beside another
+  std::size_t share_min = 32;     // enqueues; a smaller batch does not go beside another
+  std::size_t share_ample = 128;  // enqueues; from so many on there may be more than two
 };
 
 // Of batches that have been answered.

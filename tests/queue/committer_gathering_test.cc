@@ -169,6 +169,20 @@ TEST(CommitterGathering, TheKnownWritersPartIntoAsManyBatchesAsMayBeInFlight) {
   EXPECT_THAT(rig.batches(), ElementsAre(2, 2, 8, 5));
 }
 
+TEST(CommitterGathering, MoreThanTwoBatchesOnlyWhereTheyAreLarge) {
+  for (const std::size_t ample : {2u, 5u}) {
+    CommitterRig rig({.share_min = 2, .share_ample = ample}, 4);
+    for (std::uint64_t id = 1; id <= 8; ++id) rig.enqueue(id);
+    rig.loop.run_posted();
+    ASSERT_THAT(rig.batches(), ElementsAre(2, 2, 2, 2));  // nobody was known yet
+    rig.land(1ms);
+    for (std::uint64_t id = 9; id <= 10; ++id) rig.enqueue(id);  // known are 6 and the 2 answered
+    EXPECT_EQ(rig.batches().size(), ample == 2 ? 5u : 4u);
+    for (std::uint64_t id = 11; id <= 12; ++id) rig.enqueue(id);
+    EXPECT_EQ(rig.batches().back(), ample == 2 ? 2u : 4u);
+  }
+}
+
 TEST(CommitterGathering, ALoneMutationWaitsForALandingWhileSomethingIsInFlight) {
   CommitterRig rig({.share_min = 1}, 4);
   rig.enqueue(1);
