@@ -8,8 +8,9 @@ namespace brevdue::backends {
 
 namespace {
 constexpr std::chrono::milliseconds look_again{10};
-// A caretaker that gets nowhere for so long will not.
-constexpr std::chrono::seconds patience{10};
+// What is under way, a checkpoint, what it set free, and once more: a caretaker that made no room
+// by then will not.
+constexpr std::uint64_t rounds_max = 4;
 }  // namespace
 
 Result<void> LogWriter::do_upkeep(std::vector<LogItem>& items) {
@@ -42,9 +43,8 @@ bool LogWriter::upkeep_made_room(std::span<const LogItem> items) {
   bytes = round_up_to_block(bytes + batch_header_size);
   const auto admitted = [&] { return pool_.admits(Purpose::settlement, bytes, remaining()); };
   if (admitted()) return false;
-  const auto give_up = std::chrono::steady_clock::now() + patience;
-  while (!admitted() && pool_.upkeep_may_make_room() &&
-         std::chrono::steady_clock::now() < give_up) {
+  const std::uint64_t last_round = pool_.rounds() + rounds_max;
+  while (!admitted() && pool_.upkeep_may_make_room() && pool_.rounds() < last_round) {
     std::unique_lock lock(mutex_);
     work_.wait_for(lock, look_again, [&] { return upkeep_ != nullptr; });
     if (upkeep_ != nullptr) carry_out_upkeep(lock);

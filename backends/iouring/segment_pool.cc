@@ -106,9 +106,10 @@ bool SegmentPool::tight() const {
 }
 
 // The records of a checkpoint must lie in closed segments before the next one may begin: only
-// there does it look.
+// there does it look. Without an open segment they could not be written.
 bool SegmentPool::checkpoint_due() const {
-  if (checkpoint_failed_ || !table_.scanned() || table_.newest_closed() < last_upkeep_) {
+  if (checkpoint_failed_ || !table_.scanned() || table_.newest_closed() < last_upkeep_ ||
+      !table_.has_open()) {
     return false;
   }
   const std::size_t pinned = table_.pinned();
@@ -147,6 +148,7 @@ SegmentPool::Chores SegmentPool::chores() {
 SegmentPool::Chores SegmentPool::wait_for_chores() {
   std::unique_lock lock(mutex_);
   caretaker_is_busy_ = false;
+  ++rounds_;
   while (true) {
     Chores found = chores();
     caretaker_is_busy_ = !found.free_generations.empty() || found.checkpoint || found.compaction;
@@ -170,6 +172,11 @@ bool SegmentPool::upkeep_may_make_room() {
   if (stop_ || failed_) return false;
   caretaker_.notify_one();
   return caretaker_is_busy_ || !table_.free().empty() || checkpoint_due() || compaction_due();
+}
+
+std::uint64_t SegmentPool::rounds() const {
+  const std::lock_guard lock(mutex_);
+  return rounds_;
 }
 
 void SegmentPool::segment_created(std::uint32_t number) {

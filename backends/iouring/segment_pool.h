@@ -71,6 +71,8 @@ class SegmentPool {
   Chores wait_for_chores();
   // It does something, or has something to do, after which there may be more segments; wakes it.
   bool upkeep_may_make_room();
+  // How often it has been through with what there was to do.
+  std::uint64_t rounds() const;
   bool needs_spare() const;
   void segment_created(std::uint32_t number);
   void creation_failed();
@@ -117,6 +119,7 @@ class SegmentPool {
   bool creation_failed_ = false;
   bool checkpoint_failed_ = false;
   bool caretaker_is_busy_ = false;
+  std::uint64_t rounds_ = 0;
   std::uint32_t last_upkeep_ = 0;
   std::uint32_t compacted_at_ = 0;
   bool failed_ = false;

@@ -175,6 +175,10 @@ SegmentTable::Generation SegmentTable::newest_closed() const {
   return newest;
 }
 
+bool SegmentTable::has_open() const {
+  return !segments_.empty() && !segments_.rbegin()->second.closed;
+}
+
 void SegmentTable::forget_records(Generation through) {
   for (auto& [generation, segment] : segments_) {
     if (generation > through || !segment.closed) continue;

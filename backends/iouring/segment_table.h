@@ -96,6 +96,7 @@ class SegmentTable {
   // Closed segments with living messages.
   std::size_t occupied() const;
   Generation newest_closed() const;
+  bool has_open() const;
   // Closed segments whose living messages should be written together elsewhere, the emptiest first:
   // so many that what is dead takes no more room than half of what lives, and none before it takes
   // more than all of it, a few segments aside. While room is `tight` next to nothing is left.
