@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "backends/iouring/block_write.h"
 #include "backends/iouring/log_compaction.h"
+#include "backends/iouring/zero_pace.h"
 #include "mail/settlement.h"
 
 namespace brevdue::backends {
@@ -17,6 +20,8 @@ namespace {
 constexpr std::size_t slice_messages_max = 200'000;
 // Records written at once, so that mail is not held up behind them.
 constexpr std::size_t piece_bytes_max = 256 * 1024;
+// Of a pause: the caretaker may be wanted.
+constexpr std::chrono::milliseconds step{5};
 
 // What was written is true and stays; it begins again when it can.
 bool is_passing(ErrorCode why) {
@@ -48,9 +53,30 @@ void Caretaker::run(const std::atomic<bool>& cancelled) {
 
 Result<void> Caretaker::create_segment(const std::atomic<bool>& cancelled) {
   const std::uint32_t number = pool_.next_number();
-  if (auto made = device_.create(number, options_.segment_size, cancelled); !made) return made;
+  std::optional<std::chrono::steady_clock::time_point> began;  // the piece that is being written
+  std::uint32_t remaining = 0;
+  const auto goes_on = [&] {
+    const bool mail_comes = writer_.remaining() != remaining;
+    if (began && mail_comes) make_way(std::chrono::steady_clock::now() - *began, cancelled);
+    began = std::chrono::steady_clock::now();
+    remaining = writer_.remaining();
+    return !cancelled.load();
+  };
+  if (auto made = device_.create(number, options_.segment_size, goes_on); !made) return made;
   pool_.segment_created(number);
   return {};
+}
+
+// After a piece of the zeros of a new segment, beside which mail was written.
+void Caretaker::make_way(std::chrono::nanoseconds took, const std::atomic<bool>& cancelled) {
+  const auto began = std::chrono::steady_clock::now();
+  const auto hurries = [&] {
+    return !pool_.has_spare() && writer_.remaining() < options_.segment_size / 2;
+  };
+  while (!cancelled.load() &&
+         std::chrono::steady_clock::now() - began < pause_after_zeros(took, hurries())) {
+    std::this_thread::sleep_for(step);
+  }
 }
 
 void Caretaker::create(const std::atomic<bool>& cancelled) {

@@ -39,6 +39,7 @@ class Caretaker {
 
  private:
   void create(const std::atomic<bool>& cancelled);
+  void make_way(std::chrono::nanoseconds took, const std::atomic<bool>& cancelled);
   void retire(std::uint32_t generation);
   void retire_free();
   void remove_blank(std::uint32_t number);

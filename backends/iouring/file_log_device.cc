@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -19,7 +20,8 @@ namespace brevdue::backends {
 namespace {
 constexpr std::string_view prefix = "segment-";
 constexpr std::string_view unfinished = ".new";
-constexpr std::size_t zeros_at_once = std::size_t{1} << 20;
+constexpr std::size_t zeros_at_once = std::size_t{1} << 20;  // what a device takes in one request
+constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 std::string name_of(std::uint32_t number) {
   return fmt::format("{}{:08}", prefix, number);
@@ -164,12 +166,12 @@ Result<std::size_t> FileLogDevice::read(std::uint32_t number, std::uint64_t offs
 }
 
 Result<void> FileLogDevice::create(std::uint32_t number, std::uint64_t size,
-                                   const std::atomic<bool>& cancelled) {
+                                   const std::function<bool()>& goes_on) {
   const std::string name = name_of(number);
   const std::string fresh = name + std::string(unfinished);
   auto fd = open_segment(fresh, O_RDWR | O_CREAT | O_EXCL);
   if (!fd) return propagate(std::move(fd.error()), options_.directory);
-  Result<void> made = fill_with_zeros(fd->get(), size, cancelled);
+  Result<void> made = fill_with_zeros(fd->get(), size, goes_on);
   if (made) made = files_.sync(fd->get());
   if (made) {
     const std::lock_guard lock(mutex_);
@@ -185,14 +187,16 @@ Result<void> FileLogDevice::create(std::uint32_t number, std::uint64_t size,
 }
 
 Result<void> FileLogDevice::fill_with_zeros(int fd, std::uint64_t size,
-                                            const std::atomic<bool>& cancelled) {
+                                            const std::function<bool()>& goes_on) {
   // Reserved first, so that a full disk shows at once and the blocks lie together.
   auto reserved = files_.allocate(fd, 0, size);
   if (!reserved && reserved.error().code != ErrorCode::unsupported) return reserved;
-  const AlignedBuffer zeros(std::min<std::size_t>(size, zeros_at_once));
-  for (std::uint64_t at = 0; at < size; at += zeros.size()) {
-    if (cancelled.load()) return fail(ErrorCode::cancelled, "stopping");
-    const std::size_t piece = std::min<std::uint64_t>(zeros.size(), size - at);
+  AlignedBuffer zeros(std::min<std::size_t>(size, huge_page));
+  // Written to, so that it is in a huge page: else a piece is cut into several requests.
+  std::memset(zeros.bytes(), 0, zeros.size());
+  for (std::uint64_t at = 0; at < size; at += zeros_at_once) {
+    if (!goes_on()) return fail(ErrorCode::cancelled, "stopping");
+    const std::size_t piece = std::min<std::uint64_t>(zeros_at_once, size - at);
     if (auto done = write_all(files_, fd, zeros.view().substr(0, piece), at); !done) return done;
   }
   return {};

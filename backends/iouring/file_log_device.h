@@ -42,7 +42,7 @@ class FileLogDevice : public LogDevice {
   Result<std::size_t> read(std::uint32_t number, std::uint64_t offset, char* to,
                            std::size_t size) override;
   Result<void> create(std::uint32_t number, std::uint64_t size,
-                      const std::atomic<bool>& cancelled) override;
+                      const std::function<bool()>& goes_on) override;
   Result<void> remove(std::uint32_t number) override;
   Result<std::uint64_t> free_space() override;
   Result<std::string> set_aside(const std::string& name, std::string_view bytes) override;
@@ -60,7 +60,7 @@ class FileLogDevice : public LogDevice {
 
  private:
   Result<UniqueFd> open_segment(const std::string& name, int flags);
-  Result<void> fill_with_zeros(int fd, std::uint64_t size, const std::atomic<bool>& cancelled);
+  Result<void> fill_with_zeros(int fd, std::uint64_t size, const std::function<bool()>& goes_on);
   Result<void> find_out_about_direct_io();
 
   FileLogDeviceOptions options_;

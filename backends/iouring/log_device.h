@@ -7,8 +7,8 @@
 // begin_batches, start_write and await_write are called by one thread only, everything else by any.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,9 +59,10 @@ class LogDevice {
   virtual Result<std::size_t> read(std::uint32_t number, std::uint64_t offset, char* to,
                                    std::size_t size) = 0;
 
-  // A segment of written zeros, durable with its name. Gives up early when `cancelled` is set.
+  // A segment of written zeros, durable with its name. Asks before each piece of them whether to go
+  // on, and else gives up: cancelled.
   virtual Result<void> create(std::uint32_t number, std::uint64_t size,
-                              const std::atomic<bool>& cancelled) = 0;
+                              const std::function<bool()>& goes_on) = 0;
   virtual Result<void> remove(std::uint32_t number) = 0;
   virtual Result<std::uint64_t> free_space() = 0;
 

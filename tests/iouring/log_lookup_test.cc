@@ -31,8 +31,8 @@ class CountedDevice final : public backends::LogDevice {
     return device_->read(number, offset, to, size);
   }
   Result<void> create(std::uint32_t number, std::uint64_t size,
-                      const std::atomic<bool>& cancelled) override {
-    return device_->create(number, size, cancelled);
+                      const std::function<bool()>& goes_on) override {
+    return device_->create(number, size, goes_on);
   }
   Result<void> remove(std::uint32_t number) override { return device_->remove(number); }
   Result<std::uint64_t> free_space() override { return device_->free_space(); }

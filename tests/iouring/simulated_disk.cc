@@ -272,9 +272,9 @@ class SimulatedLogDevice final : public backends::LogDevice {
   }
 
   Result<void> create(std::uint32_t number, std::uint64_t size,
-                      const std::atomic<bool>& cancelled) override {
+                      const std::function<bool()>& goes_on) override {
     const std::lock_guard lock(disk_.mutex_);
-    if (cancelled.load()) return fail(ErrorCode::cancelled, "create");
+    if (!goes_on()) return fail(ErrorCode::cancelled, "create");
     if (disk_.segments_.size() >= disk_.segments_max_) return fail_os(ENOSPC, "create");
     auto whole = disk_.enter(SimulatedDisk::Change::create);
     if (!whole) return propagate(std::move(whole.error()));
