@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from comparison.accounting import DiskCounters
 from comparison.brevdue import Brevdue
+from comparison.discarder import Discarder
 from comparison.postfix import Postfix
 from comparison.traffic import BlackHole, free_port
 
@@ -42,13 +43,23 @@ def plan(systems, modes, clients, repeat):
     for turn in range(repeat):
         first = turn % len(systems)
         rotated = systems[first:] + systems[:first]
-        order += [Case(system, mode, count) for mode in modes for count in clients for system in rotated]
+        order += [Case(system, mode, count) for mode in modes for count in clients for system in rotated
+                  if mode == "intake" or system != "smtp-sink"]
     return order
+
+
+# On a slow disk the systems are so far apart that no number of messages suits all: as many as this takes.
+SLOW_SECONDS = 8
 
 
 def messages_for(clients, messages):
     """A lone client is bound by latency: a quarter of the messages says as much."""
     return max(clients, messages // 4 if clients == 1 else messages)
+
+
+def messages_at(rate, clients, messages):
+    """For SLOW_SECONDS at this rate; a few of each client at least."""
+    return int(min(max(rate * SLOW_SECONDS, clients * 5), messages))
 
 
 class Bench:
@@ -77,6 +88,8 @@ class Bench:
 
     def _make_server(self, case, next_hop):
         port = free_port()
+        if case.system == "smtp-sink":
+            return Discarder(self.package, self.cpu, port)
         if case.system == "postfix":
             # With a next hop that never greets a few idle client processes are enough.
             concurrency = 2 if case.mode == "intake" else self.options.postfix_concurrency
@@ -85,40 +98,52 @@ class Bench:
         return Brevdue(case.system, self.options.brevdue_bin / "brevdue", self.image.mount_point, self.output,
                        self.cpu, port, next_hop, self.options.brevdue_set)
 
-    def _sizes(self, case):
-        messages = messages_for(case.clients, self.options.messages)
-        warm = max(case.clients * 2, min(500, messages // 10))
-        return messages, warm, 60 + messages / 10
+    def _patience(self):
+        return 60 + self.options.messages / 10
+
+    def _warm_up(self, case):
+        """How many messages to warm up with."""
+        if self.options.slow:
+            return case.clients * 10
+        return max(case.clients * 2, min(500, messages_for(case.clients, self.options.messages) // 10))
+
+    def _messages(self, case, warm, seconds):
+        """How many messages to measure, after so many took so long."""
+        if self.options.slow:
+            return messages_at(warm / seconds, case.clients, self.options.messages)
+        return messages_for(case.clients, self.options.messages)
 
     def _intake(self, case, server):
-        messages, warm, patience = self._sizes(case)
-        self.traffic.send(server.port, case.clients, warm, self.options.size, patience)
+        warm = self._warm_up(case)
+        start, end = self.traffic.send(server.port, case.clients, warm, self.options.size, self._patience())
+        messages = self._messages(case, warm, end - start)
         before = self._counters()
-        start, end = self.traffic.send(server.port, case.clients, messages, self.options.size, patience)
+        start, end = self.traffic.send(server.port, case.clients, messages, self.options.size, self._patience())
         return self._result(case, messages, end - start, before)
 
     def _relay(self, case, server):
-        messages, warm, patience = self._sizes(case)
-        self._through(case, server, warm, patience)
+        warm = self._warm_up(case)
+        messages = self._messages(case, warm, self._through(case, server, warm))
         # The sink of the warm-up has ended: what the server knows of the next hop, it may keep.
         sink = self.traffic.start_sink(server.next_hop, messages)
         try:
             before = self._counters()
-            start, _ = self.traffic.send(server.port, case.clients, messages, self.options.size, patience)
-            end = sink.wait(patience)
+            start, _ = self.traffic.send(server.port, case.clients, messages, self.options.size, self._patience())
+            end = sink.wait(self._patience())
             return self._result(case, messages, end - start, before)
         finally:
             sink.close()
 
-    def _through(self, case, server, messages, patience):
+    def _through(self, case, server, messages):
         sink = self.traffic.start_sink(server.next_hop, messages)
         try:
-            self.traffic.send(server.port, case.clients, messages, self.options.size, patience)
-            sink.wait(patience)
+            start, _ = self.traffic.send(server.port, case.clients, messages, self.options.size, self._patience())
+            seconds = sink.wait(self._patience()) - start
         finally:
             sink.close()
         # The last results are settled and idle connections are seen to be closed.
         time.sleep(0.5)
+        return seconds
 
     def _counters(self):
         return self.cpu.seconds(), DiskCounters.read(self.image.device)

@@ -55,6 +55,8 @@ def markdown(summary, systems, modes, clients, heading):
                   " writes a message | KiB written a message |",
                   "|---|---|---|---|---|---|---|---|"]
         for system in systems:
+            if not any((system, mode, count) in summary for count in clients):
+                continue
             kib = {key: {**value, "kib": value["bytes_per_message"] / 1024} for key, value in summary.items()}
             lines.append(" | ".join((
                 f"| {system}", _joined(summary, system, mode, clients, "rate", "{:.0f}"),
