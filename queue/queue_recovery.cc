@@ -3,6 +3,8 @@
 // did bring to the disk is adopted, and what was asked for meanwhile is submitted again.
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,7 +15,8 @@ namespace brevdue::queue {
 
 static constexpr std::chrono::milliseconds first_reopen_delay{500};
 
-// Carries what recovery finds from its thread to the loop, in slices, so that the loop goes on.
+// Carries what recovery finds from its thread to the loop, in slices, so that the loop goes on, and
+// no faster than the loop takes them: what waits between the two is bounded.
 class Queue::Collector final : public RecoverySink,
                                public std::enable_shared_from_this<Queue::Collector> {
  public:
@@ -39,6 +42,13 @@ class Queue::Collector final : public RecoverySink,
     });
   }
 
+  // From now on recovery waits for nobody: the loop is about to wait for its end. Loop thread.
+  void release() {
+    const std::lock_guard lock(mutex_);
+    released_ = true;
+    taken_.notify_all();
+  }
+
   // What is left of the last slice; a reconciliation takes everything at once.
   void finish() {
     if (in_slices_) flush();
@@ -49,11 +59,20 @@ class Queue::Collector final : public RecoverySink,
 
  private:
   static constexpr std::size_t slice = 256;
+  static constexpr std::size_t slices_max = 64;
 
   void flush() {
-    loop_.post([&queue = queue_, alive = alive_, found = std::exchange(messages, {})]() mutable {
-      if (!*alive) return;
-      for (RecoveredMessage& message : found) queue.adopt(std::move(message));
+    {
+      std::unique_lock lock(mutex_);
+      taken_.wait(lock, [this] { return released_ || waiting_ < slices_max; });
+      ++waiting_;
+    }
+    loop_.post([self = shared_from_this(), found = std::exchange(messages, {})]() mutable {
+      if (!*self->alive_) return;
+      for (RecoveredMessage& message : found) self->queue_.adopt(std::move(message));
+      const std::lock_guard lock(self->mutex_);
+      --self->waiting_;
+      self->taken_.notify_one();
     });
   }
 
@@ -62,6 +81,10 @@ class Queue::Collector final : public RecoverySink,
   std::shared_ptr<bool> alive_;
   bool in_slices_;
   std::atomic<bool> begun_{false};
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable taken_;
+  std::size_t waiting_ = 0;  // slices
+  bool released_ = false;
 };
 
 Result<void> Queue::start() {
@@ -84,7 +107,10 @@ void Queue::close_store() {
   committer_.reset();
   reader_.wait_until_idle();
   // A recovery that has not reached the store would find it gone.
-  if (collector_) collector_->wait_until_begun();
+  if (collector_) {
+    collector_->wait_until_begun();
+    collector_->release();
+  }
   store_.reset();
   if (recovery_.joinable()) recovery_.join();
   collector_.reset();

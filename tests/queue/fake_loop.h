@@ -87,6 +87,11 @@ class FakeLoop final : public queue::EventLoop {
 
   std::function<void()> after_each_task;
 
+  // How many tasks wait to be run.
+  std::size_t posted() {
+    const std::lock_guard lock(mutex_);
+    return posted_.size();
+  }
   std::size_t timers() const { return timers_.size(); }
   // How long until the next timer; there must be one.
   std::chrono::nanoseconds next_delay() const {

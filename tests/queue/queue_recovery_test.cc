@@ -1,4 +1,6 @@
 // Recovery at start: in slices, beside intake, and what it does with damage.
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -47,6 +49,32 @@ TEST(QueueRecovery, GoesInSlicesSoThatTheLoopGoesOn) {
   EXPECT_GT(largest, 1u);
   EXPECT_LE(largest, 256u);
   EXPECT_EQ(rig.events.back(), "recovered 1000");
+}
+
+// Has so many messages that recovery waits for the loop, which stands still, with 64 slices of 256.
+class LargeRecovery : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (std::uint64_t id = 1; id <= messages; ++id) rig.put_on_disk(id);
+    ASSERT_TRUE(rig.queue->start().has_value());
+    while (rig.loop.posted() < 64) std::this_thread::yield();
+  }
+  static constexpr std::size_t messages = 20'000;
+  QueueRig rig;
+};
+
+TEST_F(LargeRecovery, DoesNotRunAheadOfTheLoop) {
+  std::this_thread::sleep_for(50ms);  // for one that does
+  EXPECT_EQ(rig.loop.posted(), 64u);
+  rig.loop.wait_until([&] { return !rig.queue->recovering(); });
+  EXPECT_EQ(rig.queue->size(), messages);
+  EXPECT_EQ(rig.events.back(), "recovered 20000");
+}
+
+TEST_F(LargeRecovery, EndsWithTheQueueWhileItWaitsForTheLoop) {
+  rig.queue.reset();
+  rig.loop.run_posted();
+  EXPECT_TRUE(rig.events.empty());
 }
 
 TEST(QueueRecovery, IntakeDoesNotWaitForIt) {
