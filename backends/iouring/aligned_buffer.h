@@ -13,17 +13,18 @@ namespace brevdue::backends {
 
 class AlignedBuffer {
  public:
+  static constexpr std::size_t huge_page = std::size_t{2} << 20;  // a smaller buffer is in none
+
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size) : size_(size) {
-    constexpr std::size_t huge = std::size_t{2} << 20;
-    const std::size_t slack = size >= huge ? huge : 0;
+    const std::size_t slack = size >= huge_page ? huge_page : 0;
     mapped_size_ = size + slack;
     mapped_ =
         ::mmap(nullptr, mapped_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped_ == MAP_FAILED) throw std::bad_alloc();
     bytes_ = static_cast<char*>(mapped_);
     if (slack == 0) return;
-    bytes_ += (huge - reinterpret_cast<std::size_t>(bytes_) % huge) % huge;
+    bytes_ += (huge_page - reinterpret_cast<std::size_t>(bytes_) % huge_page) % huge_page;
     // Advice only: without huge pages the batch is cut into more requests and nothing else changes.
     (void)::madvise(bytes_, size, MADV_HUGEPAGE);
   }

@@ -21,7 +21,6 @@ namespace {
 constexpr std::string_view prefix = "segment-";
 constexpr std::string_view unfinished = ".new";
 constexpr std::size_t zeros_at_once = std::size_t{1} << 20;  // what a device takes in one request
-constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 std::string name_of(std::uint32_t number) {
   return fmt::format("{}{:08}", prefix, number);
@@ -191,7 +190,7 @@ Result<void> FileLogDevice::fill_with_zeros(int fd, std::uint64_t size,
   // Reserved first, so that a full disk shows at once and the blocks lie together.
   auto reserved = files_.allocate(fd, 0, size);
   if (!reserved && reserved.error().code != ErrorCode::unsupported) return reserved;
-  AlignedBuffer zeros(std::min<std::size_t>(size, huge_page));
+  AlignedBuffer zeros(std::min<std::size_t>(size, AlignedBuffer::huge_page));
   // Written to, so that it is in a huge page: else a piece is cut into several requests.
   std::memset(zeros.bytes(), 0, zeros.size());
   for (std::uint64_t at = 0; at < size; at += zeros_at_once) {

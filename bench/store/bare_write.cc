@@ -18,7 +18,7 @@ namespace brevdue::bench {
 
 namespace {
 constexpr std::size_t block = 4096;
-constexpr std::size_t huge_page = std::size_t{2} << 20;
+constexpr std::size_t huge_page = backends::AlignedBuffer::huge_page;
 // Header, envelope and record header of the log, about.
 constexpr std::size_t overhead = 200;
 

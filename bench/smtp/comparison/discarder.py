@@ -1,9 +1,8 @@
 """What smtp-source can give at most here: Postfix's smtp-sink, which throws everything away."""
 
-import os
 import subprocess
 
-from comparison.traffic import wait_for_listener
+from comparison.traffic import smtp_sink, wait_for_listener
 
 
 class Discarder:
@@ -16,12 +15,9 @@ class Discarder:
         self.process = None
 
     def start(self):
-        command = [self.package.program("smtp-sink")]
-        if os.geteuid() == 0:
-            command += ["-u", "nobody"]
-        command += [f"127.0.0.1:{self.port}", "1000"]
-        self.process = subprocess.Popen(command, env=self.package.environment(), preexec_fn=self.cpu.enter,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(smtp_sink(self.package, self.port), env=self.package.environment(),
+                                        preexec_fn=self.cpu.enter, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
         self.cpu.track(self.process.pid)
         wait_for_listener(self.port, lambda: self.process.poll() is None)
 

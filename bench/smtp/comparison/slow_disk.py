@@ -4,7 +4,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from comparison.image import empty, run
+from comparison.image import SpoolImage, empty, run
 
 # Of a disk of 150 operations a second.
 USUAL_COST = "6.67ms"
@@ -42,3 +42,10 @@ class SlowDisk:
 
     def clear(self):
         empty(self.mount_point)
+
+
+def disk_for(options, file_system, bin_directory):
+    """The emulated disk if --slow is given, else an image; in the work folder."""
+    if options.slow:
+        return SlowDisk(options.work, options.image_size, file_system, options.slow, bin_directory)
+    return SpoolImage(options.work, options.image_size, file_system)

@@ -81,6 +81,12 @@ def wait_for_listener(port, alive, patience=10):
     raise RuntimeError(f"the sink does not listen on port {port}")
 
 
+def smtp_sink(postfix, port, *options):
+    """The command that runs Postfix's smtp-sink on this port."""
+    account = ["-u", "nobody"] if os.geteuid() == 0 else []
+    return [postfix.program("smtp-sink"), *options, *account, f"127.0.0.1:{port}", "1000"]
+
+
 class Traffic:
     """Starts sources and sinks; knows where their programs are."""
 
@@ -94,10 +100,7 @@ class Traffic:
             command = [self.brevdue_bin / "brevdue-sink", "--listen", f"127.0.0.1:{port}", "--throughput",
                        "--until", str(messages)]
         else:
-            command = [self.postfix.program("smtp-sink"), "-M", str(messages), "-m", "1000"]
-            if os.geteuid() == 0:
-                command += ["-u", "nobody"]
-            command += [f"127.0.0.1:{port}", "1000"]
+            command = smtp_sink(self.postfix, port, "-M", str(messages), "-m", "1000")
         return Sink(command, self.postfix.environment(), port, messages)
 
     def send(self, port, clients, messages, size, patience):

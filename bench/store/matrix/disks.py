@@ -1,16 +1,9 @@
-"""The disks that the stores are measured on, each a context with mount_point, device, about and clear()."""
+"""What is known of the disks and the machine that the stores are measured on."""
 
 import os
 from pathlib import Path
 
-from comparison.image import FILE_SYSTEMS, SpoolImage
-from comparison.slow_disk import SlowDisk
-
-
-def disk_for(options, file_system):
-    if options.slow:
-        return SlowDisk(options.work, options.image_size, file_system, options.slow, options.bin)
-    return SpoolImage(options.work, options.image_size, file_system)
+from comparison.image import FILE_SYSTEMS
 
 
 def known_file_systems():
