@@ -5,10 +5,8 @@
 // first, and room comes free as it is relayed. Loop thread only.
 #pragma once
 
-#include <unordered_map>
-
 #include "core/shared_bytes.h"
-#include "mail/queue_id.h"
+#include "mail/queue_id_map.h"
 
 namespace brevdue::queue {
 
@@ -25,7 +23,7 @@ class ContentCache {
  private:
   std::size_t bytes_max_;
   std::size_t bytes_ = 0;
-  std::unordered_map<mail::QueueId, SharedBytes> contents_;
+  mail::QueueIdMap<SharedBytes> contents_;
 };
 
 }  // namespace brevdue::queue

@@ -32,15 +32,15 @@ bool is_short(const mail::DeliveryState& state) {
 std::shared_ptr<QueuedMessage> MessageCache::find(mail::QueueId id) {
   const auto at = places_.find(id);
   if (at == places_.end()) return nullptr;
-  turns_.splice(turns_.end(), turns_, at->second.turn);
-  return at->second.message;
+  turns_.splice(turns_.end(), turns_, at->second);
+  return at->second->message;
 }
 
 void MessageCache::put(std::shared_ptr<QueuedMessage> message) {
   const mail::QueueId id = message->id;
   const std::size_t bytes = bytes_of(*message);
-  const auto turn = turns_.insert(turns_.end(), id);
-  const bool added = places_.emplace(id, Place{std::move(message), bytes, turn}).second;
+  const auto turn = turns_.insert(turns_.end(), {std::move(message), bytes});
+  const bool added = places_.emplace(id, turn).second;
   BREVDUE_ASSERT(added);
   bytes_ += bytes;
   make_room();
@@ -49,27 +49,29 @@ void MessageCache::put(std::shared_ptr<QueuedMessage> message) {
 void MessageCache::resized(mail::QueueId id) {
   const auto at = places_.find(id);
   if (at == places_.end()) return;
-  const std::size_t bytes = bytes_of(*at->second.message);
-  bytes_ += bytes - at->second.bytes;
-  at->second.bytes = bytes;
+  Place& place = *at->second;
+  const std::size_t bytes = bytes_of(*place.message);
+  bytes_ += bytes - place.bytes;
+  place.bytes = bytes;
 }
 
 void MessageCache::erase(mail::QueueId id) {
-  const auto at = places_.find(id);
-  if (at == places_.end()) return;
-  bytes_ -= at->second.bytes;
-  turns_.erase(at->second.turn);
+  if (const auto at = places_.find(id); at != places_.end()) remove(at);
+}
+
+void MessageCache::remove(Places::iterator at) {
+  bytes_ -= at->second->bytes;
+  turns_.erase(at->second);
   places_.erase(at);
 }
 
 void MessageCache::make_room() {
   for (int tried = 0; bytes_ > bytes_max_ && tried < tries && !turns_.empty(); ++tried) {
-    const mail::QueueId id = turns_.front();
-    const Place& place = places_.at(id);
+    const Place& place = turns_.front();
     if (place.message.use_count() > 1 || !is_short(place.message->state)) {
       turns_.splice(turns_.end(), turns_, turns_.begin());
     } else {
-      erase(id);
+      remove(places_.find(place.message->id));
     }
   }
 }

@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <list>
 #include <memory>
-#include <unordered_map>
 
+#include "mail/queue_id_map.h"
 #include "queue/queued_message.h"
 
 namespace brevdue::queue {
@@ -33,15 +33,17 @@ class MessageCache {
   struct Place {
     std::shared_ptr<QueuedMessage> message;
     std::size_t bytes;
-    std::list<mail::QueueId>::iterator turn;
   };
+  using Turns = std::list<Place>;  // the least recently used first
+  using Places = mail::QueueIdMap<Turns::iterator>;
 
   void make_room();
+  void remove(Places::iterator at);
 
   std::size_t bytes_max_;
   std::size_t bytes_ = 0;
-  std::unordered_map<mail::QueueId, Place> places_;
-  std::list<mail::QueueId> turns_;  // the least recently used first
+  Turns turns_;
+  Places places_;
 };
 
 // Whether a store may write this state whole in place of each change: it is short.

@@ -27,12 +27,12 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
-#include <unordered_set>
 #include <variant>
 
 #include "core/clock.h"
 #include "core/file_system.h"
 #include "core/log.h"
+#include "mail/queue_id_map.h"
 #include "queue/committer.h"
 #include "queue/content_cache.h"
 #include "queue/event_loop.h"
@@ -190,10 +190,10 @@ class Queue {
   std::uint64_t orders_ = 0;
   // Messages with an order that waits for room for its DSN, and what was asked for them since.
   std::unordered_map<mail::QueueId, std::vector<Order>> behind_;
-  std::unordered_set<mail::QueueId> enqueueing_;
+  mail::QueueIdSet enqueueing_;
   std::unordered_map<mail::QueueId, std::vector<LoadDone>> loading_;
-  std::vector<mail::QueueId> doubtful_;           // staged; their record may have reached the disk
-  std::unordered_set<mail::QueueId> unreadable_;  // in the store, not in the index
+  std::vector<mail::QueueId> doubtful_;  // staged; their record may have reached the disk
+  mail::QueueIdSet unreadable_;          // in the store, not in the index
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

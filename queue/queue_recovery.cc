@@ -168,7 +168,7 @@ void Queue::recovery_ended(std::shared_ptr<Collector> found, Result<void> result
   if (failed_) reconcile(std::move(found));
   if (!ever_recovered_) {
     ever_recovered_ = true;
-    std::unordered_set<mail::QueueId> staged = unreadable_;
+    mail::QueueIdSet staged = unreadable_;
     index_.for_each([&](mail::QueueId id, const IndexEntry& entry) {
       if (entry.staged) staged.insert(id);
     });
@@ -179,7 +179,7 @@ void Queue::recovery_ended(std::shared_ptr<Collector> found, Result<void> result
 }
 
 void Queue::reconcile(std::shared_ptr<Collector> found) {
-  std::unordered_set<mail::QueueId> present;
+  mail::QueueIdSet present;
   for (RecoveredMessage& message : found->messages) {
     present.insert(message.id);
     auto entry = index_.find(message.id);

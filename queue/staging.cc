@@ -179,7 +179,7 @@ void Staging::remove(mail::QueueId id) {
   writer_.push([this, id] { static_cast<void>(files_.unlink(directory_.get(), id.text())); });
 }
 
-void Staging::sweep(std::unordered_set<mail::QueueId> known) {
+void Staging::sweep(mail::QueueIdSet known) {
   writer_.push([this, known = std::move(known), names = std::exchange(found_, {})] {
     for (const std::string& name : names) {
       const auto id = mail::QueueId::parse(name);

@@ -19,12 +19,12 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "core/file_system.h"
 #include "core/shared_bytes.h"
 #include "mail/envelope.h"
+#include "mail/queue_id_map.h"
 #include "queue/event_loop.h"
 #include "queue/worker.h"
 
@@ -57,7 +57,7 @@ class Staging {
   void read(mail::QueueId id, Opened done);
   void remove(mail::QueueId id);
   // Removes the files found by start() that are not in `known`.
-  void sweep(std::unordered_set<mail::QueueId> known);
+  void sweep(mail::QueueIdSet known);
   // Runs `task` on the writing thread, then `done` with what it returned in the loop's thread.
   void run(std::move_only_function<Result<void>()> task, Done done);
 
