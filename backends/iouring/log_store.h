@@ -39,7 +39,7 @@ struct LogStoreOptions {
   std::string quarantine;  // a directory for what is damaged
   std::uint32_t segment_size = 64u << 20;  // 64 KiB to 1 GiB, whole blocks of 4096
   unsigned spare_segments = 2;             // blank ones kept ready; at least 2, which are reserved
-  unsigned spare_segments_max = 16;        // more than these are given back to the file system
+  unsigned spare_segments_max = 32;        // more than these are given back to the file system
   std::uint64_t reserve = 0;  // no content is taken while the file system has less free (bytes)
   bool read_only = false;     // recover() changes nothing, submit() refuses
   bool force_ordinary_calls = false;  // pwritev2 in place of io_uring
