@@ -42,4 +42,25 @@ void AsioEventLoop::cancel(TimerId timer) {
   timers_.erase(timer);
 }
 
+void AsioEventLoop::watch(int descriptor, Task task) {
+  watched_.assign(descriptor);
+  when_readable_ = std::move(task);
+  ++watch_round_;
+  wait_for_watched();
+}
+
+void AsioEventLoop::wait_for_watched() {
+  watched_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this, round = watch_round_](boost::system::error_code error) {
+                        if (error || round != watch_round_) return;
+                        when_readable_();
+                        if (round == watch_round_) wait_for_watched();
+                      });
+}
+
+void AsioEventLoop::unwatch() {
+  ++watch_round_;
+  if (watched_.is_open()) watched_.release();
+}
+
 }  // namespace brevdue::daemon

@@ -20,6 +20,11 @@ class EventLoop {
   virtual TimerId run_after(std::chrono::nanoseconds delay, Task task) = 0;
   // Harmless for a timer that has run or that is 0.
   virtual void cancel(TimerId timer) = 0;
+  // Of a loop that knows descriptors: runs `task` whenever `descriptor` is readable, until
+  // unwatch(), which comes before it is closed. One at a time.
+  virtual bool can_watch() const { return false; }
+  virtual void watch([[maybe_unused]] int descriptor, [[maybe_unused]] Task task) {}
+  virtual void unwatch() {}
 };
 
 }  // namespace brevdue::queue

@@ -99,12 +99,21 @@ Result<void> Queue::open_store() {
   if (!store) return propagate(std::move(store.error()));
   if (auto started = (*store)->start(); !started) return started;
   store_ = std::move(*store);
+  const auto attend = [this, alive = alive_] {
+    if (*alive && store_) store_->attend();
+  };
+  if (loop_.can_watch()) {
+    auto poke = [&loop = loop_, attend] { loop.post(attend); };
+    const auto descriptor = store_->begin_attended(std::move(poke));
+    if (descriptor) loop_.watch(*descriptor, attend);
+  }
   committer_ = std::make_unique<Committer>(*store_, clock_, loop_, options_.committer);
   return {};
 }
 
 void Queue::close_store() {
   committer_.reset();
+  if (loop_.can_watch()) loop_.unwatch();
   reader_.wait_until_idle();
   // A recovery that has not reached the store would find it gone.
   if (collector_) {

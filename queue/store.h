@@ -6,11 +6,11 @@
 // what is missing; it never waits for a scan, so that intake begins at once. recover() then reports
 // what was committed when start() returned.
 //
-// Threads: start, submit and the destructor are called by the owner's one thread; recover by one
-// thread of its own; open and look_up by one reader thread; done callbacks come from a thread of
-// the store. The destructor ends recover early (its thread returns `cancelled`; the owner waits
-// until the sink was called or recover has returned), finishes the batches in flight and calls
-// their done.
+// Threads: start, submit and the destructor are called by the owner's one thread, begin_attended
+// and attend as well; recover by one thread of its own; open and look_up by one reader thread; done
+// callbacks come from a thread of the store, or, if it is attended, within submit and attend. The
+// destructor ends recover early (its thread returns `cancelled`; the owner waits until the sink was
+// called or recover has returned), finishes the batches in flight and calls their done.
 //
 // Durability: a result is reported only when the mutation would survive a power cut at that
 // instant. What a batch adds is durable no later than what it removes: a crash may keep both, never
@@ -124,6 +124,15 @@ class Store {
   // Returns at once. `done` is called exactly once, batches in the order of submission. At most
   // depth() batches are in flight.
   virtual void submit(Batch batch, BatchDone done) = 0;
+
+  // For a store that can write in the owner's thread, which saves waking another for each batch:
+  // once, after start(). The owner calls attend() whenever the descriptor, the store's, is
+  // readable, and soon after `poke`, which any thread of the store may call. Nothing: it is not to
+  // be attended.
+  virtual std::optional<int> begin_attended([[maybe_unused]] std::function<void()> poke) {
+    return std::nullopt;
+  }
+  virtual void attend() {}
 
   // How many batches the store wants in flight at once: 1 unless more are faster. May change while
   // it runs; any thread.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -22,23 +23,17 @@ class BatchArena {
 
   // Empty while what is in use leaves no room.
   std::span<char> take(std::uint32_t size) {
-    const std::uint32_t oldest = in_use_.empty() ? 0 : in_use_.front().begin;
-    const std::uint32_t newest = in_use_.empty() ? 0 : in_use_.back().begin;
-    std::uint32_t begin = in_use_.empty() ? 0 : in_use_.back().end;
+    const auto begin = place_for(size);
+    if (!begin) return {};
     if (size > size_) {
-      in_use_.push_back({newest, begin, AlignedBuffer(size)});
+      const std::uint32_t newest = in_use_.empty() ? 0 : in_use_.back().begin;
+      in_use_.push_back({newest, *begin, AlignedBuffer(size)});
       return {in_use_.back().own.bytes(), size};
     }
-    const bool went_round = newest < oldest;
-    std::uint32_t room = (went_round ? oldest : size_) - begin;
-    if (!went_round && size > room) {
-      begin = 0;
-      room = oldest;
-    }
-    if (size > room) return {};
-    in_use_.push_back({begin, begin + size, {}});
-    return {memory_.bytes() + begin, size};
+    in_use_.push_back({*begin, *begin + size, {}});
+    return {memory_.bytes() + *begin, size};
   }
+  bool has_room_for(std::uint32_t size) const { return place_for(size).has_value(); }
 
   void give_back_oldest() {
     BREVDUE_ASSERT(!in_use_.empty());
@@ -51,6 +46,17 @@ class BatchArena {
     std::uint32_t end;
     AlignedBuffer own;  // in place of these bytes of the memory
   };
+
+  std::optional<std::uint32_t> place_for(std::uint32_t size) const {
+    const std::uint32_t oldest = in_use_.empty() ? 0 : in_use_.front().begin;
+    const std::uint32_t newest = in_use_.empty() ? 0 : in_use_.back().begin;
+    const std::uint32_t begin = in_use_.empty() ? 0 : in_use_.back().end;
+    if (size > size_) return begin;
+    const bool went_round = newest < oldest;
+    if (size <= (went_round ? oldest : size_) - begin) return begin;
+    if (!went_round && size <= oldest) return 0;
+    return std::nullopt;
+  }
 
   AlignedBuffer memory_;
   std::uint32_t size_;

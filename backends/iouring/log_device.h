@@ -4,7 +4,8 @@
 // Offsets and sizes are multiples of log_block, and so are the addresses of buffers, unless a call
 // says otherwise. A write returns success only when all of its bytes would survive a power cut; a
 // short write is an io_failure and is never continued. start() comes first and alone; then
-// begin_batches, start_write and await_write are called by one thread only, everything else by any.
+// begin_batches, start_write and await_write are called by one thread only, those with `attended`
+// in their name by one thread only, which may be another, everything else by any.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +53,20 @@ class LogDevice {
   virtual std::optional<EndedWrite> await_write() = 0;
   // From any thread once begin_batches has returned: await_write, or the next one, returns early.
   virtual void wake() = 0;
+
+  // The same for a thread that never waits here but for await_attended: it is told by a descriptor
+  // when poll_attended may have something. After begin_batches; nothing where there is no such way.
+  struct Attendance {
+    int descriptor;          // readable then; the device's
+    unsigned in_flight_max;  // at once
+  };
+  virtual std::optional<Attendance> begin_attended([[maybe_unused]] std::string_view arena) {
+    return std::nullopt;
+  }
+  // False: poll_attended has something already, and the descriptor may not say so.
+  virtual bool start_attended([[maybe_unused]] const BatchWrite& write) { return false; }
+  virtual std::optional<EndedWrite> await_attended() { return std::nullopt; }
+  virtual std::optional<EndedWrite> poll_attended() { return std::nullopt; }
 
   virtual Result<void> write_durable(std::uint32_t number, std::uint64_t offset,
                                      std::string_view bytes) = 0;

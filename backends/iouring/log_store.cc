@@ -175,6 +175,15 @@ void LogStore::submit(queue::Batch batch, queue::BatchDone done) {
   done(std::move(results));
 }
 
+std::optional<int> LogStore::begin_attended(std::function<void()> poke) {
+  if (!writer_thread_.joinable()) return std::nullopt;
+  return writer_.begin_attended(std::move(poke));
+}
+
+void LogStore::attend() {
+  writer_.attend();
+}
+
 Result<SharedBytes> LogStore::open(mail::QueueId id, const queue::Location& location) {
   return reader_.open(id, location);
 }

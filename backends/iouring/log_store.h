@@ -57,6 +57,8 @@ class LogStore final : public queue::Store {
   Result<void> start() override;
   Result<void> recover(queue::RecoverySink& sink) override;
   void submit(queue::Batch batch, queue::BatchDone done) override;
+  std::optional<int> begin_attended(std::function<void()> poke) override;
+  void attend() override;
   unsigned depth() const override { return writer_.depth(); }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override;

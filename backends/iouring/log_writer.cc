@@ -71,9 +71,7 @@ void LogWriter::run() {
   is_ready_.notify_one();
   bool upkeep_is_next = false;  // else it would never come while mail comes without a pause
   while (true) {
-    if (writes_.empty()) {
-      work_.wait(lock, [&] { return stop_ || !submitted_.empty() || upkeep_ != nullptr; });
-    }
+    if (writes_.empty()) wait_for_turn(lock);
     if (!submitted_.empty() && !(upkeep_is_next && upkeep_ != nullptr)) {
       upkeep_is_next = true;
       auto submitted = std::exchange(submitted_, {});
@@ -96,30 +94,13 @@ void LogWriter::run() {
     } else {
       return;
     }
+    if (poke_ && !stop_) end_turn(lock);
   }
-}
-
-void LogWriter::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  work_.notify_one();
 }
 
 void LogWriter::wait_until_ready() {
   std::unique_lock lock(mutex_);
   is_ready_.wait(lock, [&] { return ready_; });
-}
-
-void LogWriter::submit(queue::Batch batch, queue::BatchDone done) {
-  bool awaits_disk = false;
-  {
-    const std::lock_guard lock(mutex_);
-    submitted_.push_back({std::move(batch), std::move(done)});
-    awaits_disk = awaits_disk_;
-  }
-  rouse(awaits_disk);
 }
 
 // The writer waits for the disk while something is in flight, else for work.
@@ -132,27 +113,34 @@ void LogWriter::rouse(bool awaits_disk) {
 }
 
 void LogWriter::take_up(Commit& commit) {
+  if (pool_.failed()) return refuse_all(commit);
   commit.results.resize(commit.batch.size());
-  if (pool_.failed()) {
-    for (auto& result : commit.results) {
-      result = fail(ErrorCode::unavailable, "the log failed earlier; it must be opened anew");
+  look_at_free_space();
+  commit.items = items_of(commit.batch, commit.results);
+  if (upkeep_made_room(commit.items)) commit.items = items_of(commit.batch, commit.results);
+  refuse_what_does_not_fit(commit.items, commit.results);
+  write_items(commit);
+}
+
+void LogWriter::write_items(Commit& commit) {
+  const bool content = std::ranges::any_of(
+      commit.items, [](const LogItem& item) { return item.record.type == RecordType::message; });
+  const auto written = write(commit.items, content ? Purpose::content : Purpose::settlement);
+  for (const LogItem& item : commit.items) {
+    // After a failed write nothing of the batch counts, not even what was written before it.
+    if (!written && (!item.at || pool_.failed())) {
+      commit.results[item.index] = std::unexpected(written.error());
+    } else if (item.record.type == RecordType::message) {
+      commit.results[item.index] = item.at->opaque();
     }
-  } else {
-    look_at_free_space();
-    commit.items = items_of(commit.batch, commit.results);
-    if (upkeep_made_room(commit.items)) commit.items = items_of(commit.batch, commit.results);
-    refuse_what_does_not_fit(commit.items, commit.results);
-    const bool content = std::ranges::any_of(
-        commit.items, [](const LogItem& item) { return item.record.type == RecordType::message; });
-    const auto written = write(commit.items, content ? Purpose::content : Purpose::settlement);
-    for (const LogItem& item : commit.items) {
-      // After a failed write nothing of the batch counts, not even what was written before it.
-      if (!written && (!item.at || pool_.failed())) {
-        commit.results[item.index] = std::unexpected(written.error());
-      } else if (item.record.type == RecordType::message) {
-        commit.results[item.index] = item.at->opaque();
-      }
-    }
+  }
+  commit.through = durable_ + in_flight_.size();
+}
+
+void LogWriter::refuse_all(Commit& commit) {
+  commit.results.resize(commit.batch.size());
+  for (auto& result : commit.results) {
+    result = fail(ErrorCode::unavailable, "the log failed earlier; it must be opened anew");
   }
   commit.through = durable_ + in_flight_.size();
 }
@@ -166,10 +154,13 @@ void LogWriter::answer_durable() {
 }
 
 Result<void> LogWriter::land() {
-  auto landed = writes_.await();
-  if (!landed) {
+  return landed(writes_.await());
+}
+
+Result<void> LogWriter::landed(Result<unsigned> count) {
+  if (!count) {
     in_flight_.clear();
-    auto failed = fail_for_good(std::move(landed.error()));
+    auto failed = fail_for_good(std::move(count.error()));
     for (Commit& commit : commits_) {
       if (commit.through == Commit::unfinished) continue;
       for (const LogItem& item : commit.items) commit.results[item.index] = failed;
@@ -178,7 +169,7 @@ Result<void> LogWriter::land() {
     answer_durable();
     return failed;
   }
-  for (unsigned i = 0; i < *landed; ++i) {
+  for (unsigned i = 0; i < *count; ++i) {
     ++durable_;
     enter_in_table(in_flight_.front());
     in_flight_.pop_front();
@@ -320,7 +311,7 @@ Result<void> LogWriter::write_one_batch(std::span<LogItem> items, std::uint32_t 
   BREVDUE_ASSERT(bytes.size() == padded);
   ++sequence_;
   in_flight_.push_back(items);
-  writes_.start(sequence_, segment_.number, offset_, bytes);
+  if (!writes_.start(sequence_, segment_.number, offset_, bytes)) refused_ = true;
   set_position(offset_ + padded);
   return {};
 }

@@ -1,5 +1,9 @@
-// Appends to the log: the only one that knows where it ends. One thread, which calls run(); submit
-// and do_upkeep hand it work and wake it once.
+// Appends to the log: the only one that knows where it ends. One thread at a time does so. That is
+// the one that calls run(), which submit and do_upkeep hand work to and wake once; or, once
+// begin_attended was called, the one that submits, which then has no other thread to wake and to be
+// woken by. It writes what needs no more than one write. All else, a new segment, upkeep, a log
+// without room, takes waiting, and is left to the thread of run(), whose turn it is until all of
+// that is on the disk. The turn only passes while nothing is in flight.
 //
 // Each write is one batch: header and records in one direct, durable write, never across segments.
 // Most submitted batches become one; one too large becomes several, messages first, so that what it
@@ -13,6 +17,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -68,6 +73,12 @@ class LogWriter {
   void wait_until_ready();
 
   void submit(queue::Batch batch, queue::BatchDone done);
+  // In the thread that submits, before it does. It must call attend() when the descriptor is
+  // readable, and soon after `poke` was called, by any thread. Nothing where the device has no such
+  // way: then all is written by the thread of run().
+  std::optional<int> begin_attended(std::function<void()> poke);
+  // Answers what has become durable; of what was submitted since.
+  void attend();
   // Writes these records and waits. Survivor lists are filled in here; messages that were settled
   // (SegmentTable::watch) or discarded meanwhile are taken out, not moved. busy, with some of them
   // written perhaps, while a segment must be made first: for the thread that makes them.
@@ -97,7 +108,19 @@ class LogWriter {
     std::uint64_t through = unfinished;  // answered when all up to this is durable
   };
 
+  enum class Turn { of_run, of_submitter, of_submitter_in_flight };
+
+  void wait_for_turn(std::unique_lock<std::mutex>& lock);
+  void end_turn(std::unique_lock<std::mutex>& lock);
+  void pass_turn(Turn to);
+  void write_at_once(std::unique_lock<std::mutex>& lock);
+  bool take_up_at_once(Commit& commit);
+  bool fits_at_once(std::span<const LogItem> items) const;
+  void land_ended();
+  bool is_wanted() const { return stop_ || !submitted_.empty() || upkeep_ != nullptr; }
   void take_up(Commit& commit);
+  void write_items(Commit& commit);
+  void refuse_all(Commit& commit);
   void answer_durable();
   std::vector<LogItem> items_of(queue::Batch& batch, queue::BatchResults& results);
   void refuse_what_does_not_fit(std::vector<LogItem>& items, queue::BatchResults& results);
@@ -114,6 +137,7 @@ class LogWriter {
   // Waits until one write has ended, or woken; until nothing is in flight.
   Result<void> land();
   Result<void> land_all();
+  Result<void> landed(Result<unsigned> count);
   void enter_in_table(std::span<const LogItem> items);
   Result<void> next_segment(Purpose purpose);
   Result<std::uint32_t> take_segment(Purpose purpose);
@@ -137,8 +161,12 @@ class LogWriter {
   std::deque<Commit> commits_;                      // unanswered, in order of submission
   std::chrono::steady_clock::time_point space_known_at_{};
   std::atomic<std::uint32_t> remaining_{0};
+  bool refused_ = false;  // a write ended when it was started
 
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards what follows; what is above belongs to whose turn it is
+  Turn turn_ = Turn::of_run;
+  bool rests_ = false;          // the thread of run()
+  std::function<void()> poke_;  // empty: nobody attends
   std::condition_variable work_;
   std::condition_variable upkeep_done_;
   std::condition_variable is_ready_;

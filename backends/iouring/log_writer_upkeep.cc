@@ -19,6 +19,8 @@ Result<void> LogWriter::do_upkeep(std::vector<LogItem>& items) {
   if (stop_) return fail(ErrorCode::cancelled, "stopping");
   if (waits_for_segment_) return fail(ErrorCode::busy, "a segment must be made first");
   upkeep_ = &upkeep;
+  // Else it passes when what is in flight has landed.
+  if (turn_ == Turn::of_submitter) pass_turn(Turn::of_run);
   rouse(awaits_disk_);
   upkeep_done_.wait(lock, [&] { return upkeep.done; });
   return std::move(upkeep.result);

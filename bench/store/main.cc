@@ -33,7 +33,8 @@ constexpr std::string_view help_text =
   --device DEV      the block device to count on (that of the directory; must be named on btrfs)
   --system NAME     iouring, iouring-pwritev2, lmdb, maildir, maildir-fsync, maildir-syncfs, or
                     bare: a bare io_uring loop that writes batches of the same size (iouring)
-  --workload NAME   intake: messages stay; the store has taken in half as many more before, and lost them
+  --workload NAME   intake: messages stay; the store has taken in half as many more before,
+                            and lost them
                     growth: messages stay; the store is new
                     relay: each is discarded in the batch of the writer's next (intake)
   --writers N       messages under way at a time (64)
@@ -43,7 +44,8 @@ constexpr std::string_view help_text =
   --most MIB        of content, after which the measurement ends before its time (1024)
 
 Before the measurement the same load runs for half as long again (relay: for as long, at least a
-second), and the device comes to rest; then, and for growth at once, it runs for a tenth of the time.
+second), and the device comes to rest; then, and for growth at once, it runs for a tenth of the
+time.
 Prints one JSON object: seconds, processor_seconds of all threads, messages, batches, batch_bytes of
 bare; writes, flushes and bytes as the kernel counts them (an explicit flush is a write too);
 p50_us, p99_us and max_us from enqueueing to the answer (of bare: of a batch).

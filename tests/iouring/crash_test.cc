@@ -20,7 +20,8 @@ std::uint64_t first_seed() {
 // One life of the store: start, recover, mail until the power fails or `steps` are done, end.
 // Returns a complaint or nothing.
 std::string live(SimulatedDisk& disk, LogModel& model, std::uint32_t segment_size, unsigned steps) {
-  backends::LogStore store(options_of(segment_size), disk.device());
+  const auto owned = store_on(disk, options_of(segment_size));
+  queue::Store& store = *owned;
   if (auto started = store.start(); !started) {
     return disk.has_power() ? "start: " + describe(started.error()) : "";
   }
@@ -55,18 +56,19 @@ std::string recover_twice(SimulatedDisk& disk, LogModel& model, std::uint32_t se
 }
 }  // namespace
 
-// Every prefix of what the store writes in a life, three times each with the cut write torn, with
-// one batch in flight and with several.
+// Every prefix of what the store writes in a life, four times each with the cut write torn, with
+// one batch in flight and with several, attended and not.
 TEST(LogCrash, EveryPrefix) {
   const std::uint64_t seed = first_seed();
   RecordProperty("seed", std::to_string(seed));
   unsigned cases = 0;
   std::size_t most_in_flight = 0;
   for (std::uint64_t cut = 1; cut <= 160; ++cut) {
-    for (const std::size_t sector : {512u, 512u, 4096u}) {
+    for (const std::size_t sector : {512u, 512u, 512u, 4096u}) {
       SimulatedDisk disk(seed + cases);
       const unsigned in_flight = cases % 2 == 0 ? 1 : 4;
       disk.set_in_flight_max(in_flight);
+      if (cases % 4 >= 2) disk.set_attended();
       LogModel model(seed, {.content_max = 20'000, .in_flight_max = in_flight});
       disk.arm_cut(cut, sector);
       std::string complaint = live(disk, model, 128 * 1024, 120);
@@ -91,6 +93,7 @@ TEST(LogCrash, ManyLives) {
     const bool tight = world % 3 == 0;
     const unsigned in_flight = 1 + static_cast<unsigned>(world / 2 % 4);
     disk.set_in_flight_max(in_flight);
+    if (world % 8 >= 4) disk.set_attended();
     if (tight) disk.set_segments_max(14);
     LogModel model(seed + world, {.content_max = world % 2 == 0 ? 3000u : 12'000u,
                                   .live_wanted = tight ? 25u : 60u,

@@ -27,15 +27,15 @@ queue::Batch batch_of(std::uint64_t number, std::size_t size = 5000) {
 // A store whose writes end when the test says so, and what it answered.
 class HeldStore {
  public:
-  explicit HeldStore(SimulatedDisk& disk) : disk_(disk), store_(small_log(), disk.device()) {
-    const auto started = store_.start();
+  explicit HeldStore(SimulatedDisk& disk) : disk_(disk), store_(store_on(disk, small_log())) {
+    const auto started = store_->start();
     EXPECT_TRUE(started);
     disk_.hold_writes();
   }
 
   void submit(queue::Batch batch) {
     auto& answer = answers_.emplace_back();
-    store_.submit(std::move(batch), [this, &answer](queue::BatchResults results) {
+    store_->submit(std::move(batch), [this, &answer](queue::BatchResults results) {
       awaited_at_answer_ = disk_.awaited();
       answered_.fetch_add(1);
       answer.set_value(std::move(results));
@@ -51,13 +51,14 @@ class HeldStore {
   std::deque<std::promise<queue::BatchResults>> answers_;
   std::atomic<unsigned> answered_ = 0;
   std::atomic<std::size_t> awaited_at_answer_ = 0;
-  backends::LogStore store_;
+  std::unique_ptr<queue::Store> store_;
 };
 
 // What a start on the disk finds, having taken one more message if there is one to take.
 std::set<std::uint64_t> found_on(SimulatedDisk& disk, std::uint64_t one_more = 0,
                                  std::uint32_t segment_size = 128 * 1024) {
-  backends::LogStore store(small_log(segment_size), disk.device());
+  const auto owned = store_on(disk, small_log(segment_size));
+  queue::Store& store = *owned;
   Recovered recovered;
   EXPECT_TRUE(store.start());
   EXPECT_TRUE(store.recover(recovered));
@@ -97,11 +98,22 @@ void keep_first_written(std::set<std::uint64_t>& numbers, std::uint64_t first,
     numbers.insert(first + i);
   }
 }
+
+// With a store that is attended and with one that is not.
+class LogInFlight : public testing::TestWithParam<bool> {
+ protected:
+  std::unique_ptr<SimulatedDisk> make_disk(std::uint64_t seed = 1, unsigned in_flight_max = 4) {
+    auto disk = std::make_unique<SimulatedDisk>(seed);
+    disk->set_in_flight_max(in_flight_max);
+    if (GetParam()) disk->set_attended();
+    return disk;
+  }
+};
 }  // namespace
 
-TEST(LogInFlight, AnswersComeInTheOrderOfSubmission) {
-  SimulatedDisk disk(1);
-  disk.set_in_flight_max(4);
+TEST_P(LogInFlight, AnswersComeInTheOrderOfSubmission) {
+  const auto owned_disk = make_disk(1, 4);
+  SimulatedDisk& disk = *owned_disk;
   HeldStore store(disk);
   for (std::uint64_t number = 1; number <= 3; ++number) store.submit(batch_of(number));
   disk.wait_for_writes(3);
@@ -118,9 +130,9 @@ TEST(LogInFlight, AnswersComeInTheOrderOfSubmission) {
   EXPECT_TRUE(store.answer(3)[0]);
 }
 
-TEST(LogInFlight, WhatNeedsNoWriteIsAnsweredInTurn) {
-  SimulatedDisk disk(1);
-  disk.set_in_flight_max(4);
+TEST_P(LogInFlight, WhatNeedsNoWriteIsAnsweredInTurn) {
+  const auto owned_disk = make_disk(1, 4);
+  SimulatedDisk& disk = *owned_disk;
   HeldStore store(disk);
   store.submit(batch_of(1));
   disk.wait_for_writes(1);
@@ -134,9 +146,9 @@ TEST(LogInFlight, WhatNeedsNoWriteIsAnsweredInTurn) {
   for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(store.answer(i)[0]);
 }
 
-TEST(LogInFlight, NoMoreThanTheDeviceTakes) {
-  SimulatedDisk disk(1);
-  disk.set_in_flight_max(2);
+TEST_P(LogInFlight, NoMoreThanTheDeviceTakes) {
+  const auto owned_disk = make_disk(1, 2);
+  SimulatedDisk& disk = *owned_disk;
   HeldStore store(disk);
   for (std::uint64_t number = 1; number <= 5; ++number) store.submit(batch_of(number));
   for (std::size_t i = 0; i < 4; ++i) {
@@ -150,10 +162,10 @@ TEST(LogInFlight, NoMoreThanTheDeviceTakes) {
   EXPECT_EQ(disk.most_in_flight(), 2u);
 }
 
-TEST(LogInFlight, AfterAFailureNothingIsAcknowledged) {
+TEST_P(LogInFlight, AfterAFailureNothingIsAcknowledged) {
   for (std::size_t failing = 0; failing < 3; ++failing) {
-    SimulatedDisk disk(1);
-    disk.set_in_flight_max(4);
+    const auto owned_disk = make_disk(1, 4);
+    SimulatedDisk& disk = *owned_disk;
     {
       HeldStore store(disk);
       for (std::uint64_t number = 1; number <= 3; ++number) store.submit(batch_of(number));
@@ -182,12 +194,12 @@ TEST(LogInFlight, AfterAFailureNothingIsAcknowledged) {
 
 // Each of three batches in flight is written, lost or torn, in every combination, twice in a row:
 // the second time over what the first one left behind.
-TEST(LogInFlight, TheLogEndsAtTheFirstThatIsNotWhole) {
+TEST_P(LogInFlight, TheLogEndsAtTheFirstThatIsNotWhole) {
   for (unsigned first = 0; first < 64; ++first) {
     for (unsigned second = 0; second < 64; second += 1 + first % 7) {
       SCOPED_TRACE(testing::Message() << "fates " << first << " and " << second);
-      SimulatedDisk disk(1);
-      disk.set_in_flight_max(4);
+      const auto owned_disk = make_disk(1, 4);
+      SimulatedDisk& disk = *owned_disk;
       std::set<std::uint64_t> expected;
       EXPECT_EQ(found_on(disk, 1), expected);
       expected.insert(1);
@@ -207,10 +219,10 @@ TEST(LogInFlight, TheLogEndsAtTheFirstThatIsNotWhole) {
 }
 
 // The new store makes segments of another size and so cannot go on where the log ended.
-TEST(LogInFlight, WhatWasDroppedStaysDroppedInASegmentThatIsLeftAtOnce) {
+TEST_P(LogInFlight, WhatWasDroppedStaysDroppedInASegmentThatIsLeftAtOnce) {
   for (unsigned fates = 0; fates < 64; ++fates) {
-    SimulatedDisk disk(1);
-    disk.set_in_flight_max(4);
+    const auto owned_disk = make_disk(1, 4);
+    SimulatedDisk& disk = *owned_disk;
     std::set<std::uint64_t> expected;
     cut_three(disk, 10, fates_number(fates));
     keep_first_written(expected, 10, fates_number(fates));
@@ -222,9 +234,9 @@ TEST(LogInFlight, WhatWasDroppedStaysDroppedInASegmentThatIsLeftAtOnce) {
   }
 }
 
-TEST(LogInFlight, AHoleInWhatWasAcknowledgedIsDamage) {
-  SimulatedDisk disk(1);
-  disk.set_in_flight_max(4);
+TEST_P(LogInFlight, AHoleInWhatWasAcknowledgedIsDamage) {
+  const auto owned_disk = make_disk(1, 4);
+  SimulatedDisk& disk = *owned_disk;
   std::uint32_t hole = 0;
   {
     HeldStore store(disk);
@@ -251,10 +263,10 @@ TEST(LogInFlight, AHoleInWhatWasAcknowledgedIsDamage) {
 
 // Else the footer of the old one and the header of the next would say of the batch in flight that
 // it was durable, and what a cut made of it would be taken for damage.
-TEST(LogInFlight, ASegmentIsLeftOnlyWhenNothingIsInFlight) {
+TEST_P(LogInFlight, ASegmentIsLeftOnlyWhenNothingIsInFlight) {
   for (unsigned fate = 1; fate < 4; ++fate) {
-    SimulatedDisk disk(fate);
-    disk.set_in_flight_max(4);
+    const auto owned_disk = make_disk(fate, 4);
+    SimulatedDisk& disk = *owned_disk;
     {
       HeldStore store(disk);
       store.submit(batch_of(1, 70'000));
@@ -268,5 +280,8 @@ TEST(LogInFlight, ASegmentIsLeftOnlyWhenNothingIsInFlight) {
     EXPECT_EQ(found_on(disk), std::set<std::uint64_t>());
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Ways, LogInFlight, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Attended" : "ByItself"; });
 
 }  // namespace brevdue::tests

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/attended_store.h"
 #include "tests/support/delivery_states.h"
 
 namespace brevdue::tests {
@@ -30,6 +31,12 @@ SharedBytes content_of(mail::QueueId id, std::size_t size) {
     byte = static_cast<char>(word >> 56);
   }
   return SharedBytes(text);
+}
+
+std::unique_ptr<queue::Store> store_on(SimulatedDisk& disk, backends::LogStoreOptions options) {
+  auto store = std::make_unique<backends::LogStore>(std::move(options), disk.device());
+  if (!disk.attended()) return store;
+  return std::make_unique<AttendedStore>(std::move(store));
 }
 
 queue::BatchResults commit(queue::Store& store, queue::Batch batch) {

@@ -26,6 +26,9 @@ queue::BatchResults commit(queue::Store& store, queue::Batch batch);
 std::vector<queue::BatchResults> commit_all(queue::Store& store,
                                             const std::vector<queue::Batch>& batches);
 
+// Attended if the disk's devices can be.
+std::unique_ptr<queue::Store> store_on(SimulatedDisk& disk, backends::LogStoreOptions options);
+
 struct Recovered : queue::RecoverySink {
   void message(queue::RecoveredMessage message) override;
   void quarantined(queue::Quarantined found) override { damage.push_back(std::move(found)); }

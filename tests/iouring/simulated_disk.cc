@@ -5,9 +5,15 @@
 #include <chrono>
 #include <cstring>
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "backends/iouring/log_format.h"
 
 namespace brevdue::tests {
+
+SimulatedDisk::SimulatedDisk(std::uint64_t seed)
+    : random_(seed), shown_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 void SimulatedDisk::arm_cut(std::uint64_t nth, std::size_t sector) {
   const std::lock_guard lock(mutex_);
@@ -116,6 +122,7 @@ void SimulatedDisk::cut_now(const std::vector<Fate>& fates) {
     ended_.push_back({in_flight_[i].ticket, fail_os(EIO, "power cut")});
   }
   in_flight_.clear();
+  show();
   lose_power();
 }
 
@@ -143,6 +150,7 @@ void SimulatedDisk::end_in_flight(std::size_t which, Result<void> result) {
   const auto at = in_flight_.begin() + static_cast<std::ptrdiff_t>(which);
   ended_.push_back({at->ticket, std::move(result)});
   in_flight_.erase(at);
+  show();
   writes_changed_.notify_all();
 }
 
@@ -165,6 +173,7 @@ void SimulatedDisk::start(const backends::BatchWrite& starting) {
   } else {
     ended_.push_back({starting.ticket, write(starting.number, starting.offset, starting.bytes)});
   }
+  show();
   writes_changed_.notify_all();
 }
 
@@ -178,6 +187,10 @@ std::optional<backends::EndedWrite> SimulatedDisk::await() {
     writes_changed_.wait_for(lock, for_more, woken_or_ended);
   }
   if (std::exchange(woken_, false) && ended_.empty()) return std::nullopt;
+  return end_any();
+}
+
+backends::EndedWrite SimulatedDisk::end_any() {
   if (ended_.empty()) {
     BREVDUE_ASSERT(!in_flight_.empty());
     const std::size_t which = random_() % in_flight_.size();
@@ -189,6 +202,26 @@ std::optional<backends::EndedWrite> SimulatedDisk::await() {
   backends::EndedWrite ended = std::move(ended_.front());
   ended_.pop_front();
   return ended;
+}
+
+std::optional<backends::EndedWrite> SimulatedDisk::poll() {
+  const std::lock_guard lock(mutex_);
+  const bool may_end = !held_ && !in_flight_.empty() && random_() % 4 != 0;
+  std::optional<backends::EndedWrite> ended;
+  if (!ended_.empty() || may_end) ended = end_any();
+  show();
+  return ended;
+}
+
+void SimulatedDisk::show() {
+  const bool something = !ended_.empty() || (!held_ && !in_flight_.empty());
+  std::uint64_t count = 1;
+  if (something) {
+    BREVDUE_ASSERT(::write(shown_.get(), &count, sizeof count) == sizeof count);
+  } else {
+    // Nothing to read: it was not shown.
+    (void)!::read(shown_.get(), &count, sizeof count);
+  }
 }
 
 void SimulatedDisk::wake() {
@@ -248,6 +281,17 @@ class SimulatedLogDevice final : public backends::LogDevice {
   void start_write(const backends::BatchWrite& write) override { disk_.start(write); }
   std::optional<backends::EndedWrite> await_write() override { return disk_.await(); }
   void wake() override { disk_.wake(); }
+
+  std::optional<Attendance> begin_attended(std::string_view) override {
+    if (!disk_.attended_) return std::nullopt;
+    return Attendance{disk_.shown_.get(), disk_.in_flight_max_};
+  }
+  bool start_attended(const backends::BatchWrite& write) override {
+    disk_.start(write);
+    return true;
+  }
+  std::optional<backends::EndedWrite> await_attended() override { return disk_.await(); }
+  std::optional<backends::EndedWrite> poll_attended() override { return disk_.poll(); }
 
   Result<void> write_durable(std::uint32_t number, std::uint64_t offset,
                              std::string_view bytes) override {

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "backends/iouring/log_device.h"
+#include "core/unique_fd.h"
 
 namespace brevdue::tests {
 
@@ -32,7 +33,7 @@ class SimulatedDisk {
  public:
   enum class Change { write, create, remove, set_aside };
 
-  explicit SimulatedDisk(std::uint64_t seed) : random_(seed) {}
+  explicit SimulatedDisk(std::uint64_t seed);
 
   // Cuts the power at the nth change from now (from 1); sectors of this size stay whole.
   void arm_cut(std::uint64_t nth, std::size_t sector);
@@ -47,6 +48,9 @@ class SimulatedDisk {
   void fail_all_reads(bool fail);
   void set_segments_max(std::size_t count) { segments_max_ = count; }
 
+  // Its devices can be attended.
+  void set_attended() { attended_ = true; }
+  bool attended() const { return attended_; }
   // Batches that a device has in flight at once, at most, and had.
   void set_in_flight_max(unsigned most) { in_flight_max_ = most; }
   // Batches that were started and whose end nobody has been told.
@@ -85,6 +89,10 @@ class SimulatedDisk {
   Result<void> write(std::uint32_t number, std::uint64_t offset, std::string_view bytes);
   void start(const backends::BatchWrite& write);
   std::optional<backends::EndedWrite> await();
+  std::optional<backends::EndedWrite> poll();
+  // The descriptor is readable while there is something to be told.
+  void show();
+  backends::EndedWrite end_any();
   void wake();
   void tear(std::string& segment, std::uint64_t offset, std::string_view bytes);
 
@@ -109,6 +117,8 @@ class SimulatedDisk {
   std::condition_variable writes_changed_;
   bool held_ = false;
   bool woken_ = false;
+  bool attended_ = false;
+  UniqueFd shown_;  // an eventfd
 };
 
 }  // namespace brevdue::tests
