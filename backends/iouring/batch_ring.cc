@@ -37,8 +37,9 @@ Result<void> BatchRing::open(std::string_view arena, Use use) {
   if (const int error = open_ring(ring_, use); error != 0) return fail_os(error, "io_uring");
   open_ = true;
   const iovec all{const_cast<char*>(arena.data()), arena.size()};
-  // Refused where little memory may be locked; a plain write costs hardly more.
-  if (io_uring_register_buffers(&ring_, &all, 1) == 0) registered_ = arena;
+  // Refused where little memory may be locked; a plain write costs hardly more. Each ring that
+  // registers it counts it once more.
+  if (!arena.empty() && io_uring_register_buffers(&ring_, &all, 1) == 0) registered_ = arena;
   return {};
 }
 

@@ -28,8 +28,8 @@ class BatchRing {
   BatchRing& operator=(const BatchRing&) = delete;
 
   enum class Use { awaited, polled };
-  // `arena` is where most batches will come from. An error where the kernel, a seccomp filter or a
-  // sysctl refuses io_uring.
+  // `arena` is where most batches will come from; empty if it is not to be locked for them. An
+  // error where the kernel, a seccomp filter or a sysctl refuses io_uring.
   Result<void> open(std::string_view arena, Use use);
   bool is_open() const { return open_; }
   // Readable when poll() may have something.

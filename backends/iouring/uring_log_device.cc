@@ -4,8 +4,9 @@
 
 namespace brevdue::backends {
 
-Result<unsigned> UringLogDevice::begin_batches(std::string_view arena) {
-  if (auto opened = ring_.open(arena, BatchRing::Use::awaited); !opened) {
+// The memory that may be locked, often no more than twice the arena, is left to whoever attends.
+Result<unsigned> UringLogDevice::begin_batches(std::string_view) {
+  if (auto opened = ring_.open({}, BatchRing::Use::awaited); !opened) {
     notice(describe(opened.error()) + ": writing the log with pwritev2");
     return 1;
   }
