@@ -21,7 +21,14 @@ std::uint64_t make_salt() {
   return upper << 32 | random();
 }
 
+bool is_content(const LogItem& item) {
+  return item.record.type == RecordType::message;
+}
 }  // namespace
+
+Purpose purpose_of(std::span<const LogItem> items) {
+  return std::ranges::any_of(items, is_content) ? Purpose::content : Purpose::settlement;
+}
 
 std::uint64_t bytes_of(std::span<const LogItem> items) {
   std::uint64_t bytes = batch_header_size;
@@ -123,9 +130,7 @@ void LogWriter::take_up(Commit& commit) {
 }
 
 void LogWriter::write_items(Commit& commit) {
-  const bool content = std::ranges::any_of(
-      commit.items, [](const LogItem& item) { return item.record.type == RecordType::message; });
-  const auto written = write(commit.items, content ? Purpose::content : Purpose::settlement);
+  const auto written = write(commit.items, purpose_of(commit.items));
   for (const LogItem& item : commit.items) {
     // After a failed write nothing of the batch counts, not even what was written before it.
     if (!written && (!item.at || pool_.failed())) {
@@ -248,10 +253,7 @@ void LogWriter::refuse_what_does_not_fit(std::vector<LogItem>& items,
     }
     std::erase_if(items, concerns);
   };
-  const auto is_content = [](const LogItem& item) {
-    return item.record.type == RecordType::message;
-  };
-  if (std::ranges::any_of(items, is_content)) {
+  if (purpose_of(items) == Purpose::content) {
     if (pool_.admits(Purpose::content, round_up_to_block(bytes_of(items)), remaining())) return;
     refuse(is_content);
   }

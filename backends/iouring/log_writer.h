@@ -54,6 +54,8 @@ struct LogItem {
 
 // Of a batch that holds them.
 std::uint64_t bytes_of(std::span<const LogItem> items);
+// Content if any of them is a message.
+Purpose purpose_of(std::span<const LogItem> items);
 
 class LogWriter {
  public:

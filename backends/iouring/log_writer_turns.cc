@@ -1,5 +1,4 @@
 // Whose turn it is to write: that of the thread of run(), or that of the thread that submits.
-#include <algorithm>
 #include <utility>
 
 #include "backends/iouring/log_writer.h"
@@ -117,10 +116,7 @@ bool LogWriter::fits_at_once(std::span<const LogItem> items) const {
   const std::uint64_t bytes = bytes_of(items);
   const std::uint64_t padded = round_up_to_block(bytes);
   if (bytes > batch_size_max() || padded > remaining()) return false;
-  const bool content = std::ranges::any_of(
-      items, [](const LogItem& item) { return item.record.type == RecordType::message; });
-  const Purpose purpose = content ? Purpose::content : Purpose::settlement;
-  return pool_.admits(purpose, padded, remaining()) &&
+  return pool_.admits(purpose_of(items), padded, remaining()) &&
          writes_.has_memory_for(static_cast<std::uint32_t>(padded));
 }
 

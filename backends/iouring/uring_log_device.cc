@@ -1,13 +1,19 @@
 #include "backends/iouring/uring_log_device.h"
 
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace brevdue::backends {
 
+static std::string refusal(const Error& error) {
+  return "io_uring is refused here (" + std::generic_category().message(error.os_error) + "): ";
+}
+
 // The memory that may be locked, often no more than twice the arena, is left to whoever attends.
 Result<unsigned> UringLogDevice::begin_batches(std::string_view) {
   if (auto opened = ring_.open({}, BatchRing::Use::awaited); !opened) {
-    notice(describe(opened.error()) + ": writing the log with pwritev2");
+    notice(refusal(opened.error()) + "writing the log with pwritev2");
     return 1;
   }
   ring_.listen_for_wake();
@@ -30,7 +36,11 @@ std::optional<EndedWrite> UringLogDevice::await_write() {
 }
 
 std::optional<LogDevice::Attendance> UringLogDevice::begin_attended(std::string_view arena) {
-  if (!ring_.is_open() || !attended_.open(arena, BatchRing::Use::polled)) return std::nullopt;
+  if (!ring_.is_open()) return std::nullopt;
+  if (auto opened = attended_.open(arena, BatchRing::Use::polled); !opened) {
+    notice(refusal(opened.error()) + "a thread of its own writes all of the log");
+    return std::nullopt;
+  }
   return Attendance{attended_.descriptor(), BatchRing::in_flight_max};
 }
 

@@ -2,7 +2,10 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "core/unique_fd.h"
 #include "daemon/asio_event_loop.h"
 #include "tests/daemon/loop_runner.h"
 
@@ -37,6 +40,52 @@ TEST(AsioEventLoop, TakesPostsFromOtherThreads) {
   }
   EXPECT_TRUE(run_until(loop, [&] { return ran == 4000; }));
   for (std::thread& thread : threads) thread.join();
+}
+
+TEST(AsioEventLoop, RunsTheTaskWheneverTheDescriptorIsReadable) {
+  boost::asio::io_context loop(1);
+  daemon::AsioEventLoop events(loop);
+  const UniqueFd bell(::eventfd(0, EFD_CLOEXEC));
+  std::uint64_t rung = 0;
+  ASSERT_TRUE(events.can_watch());
+  events.watch(bell.get(), [&] {
+    std::uint64_t count = 0;
+    ASSERT_EQ(::read(bell.get(), &count, sizeof count), sizeof count);
+    rung += count;
+  });
+  run_all(loop);
+  EXPECT_EQ(rung, 0u);
+  const std::uint64_t one = 1;
+  for (std::uint64_t times = 1; times <= 3; ++times) {
+    ASSERT_EQ(::write(bell.get(), &one, sizeof one), sizeof one);
+    ASSERT_TRUE(run_until(loop, [&] { return rung == times; }));
+  }
+  events.unwatch();
+}
+
+// As when a store is given up and another takes its place.
+TEST(AsioEventLoop, WhatIsWatchedNoMoreStaysOpenAndRunsNothing) {
+  boost::asio::io_context loop(1);
+  daemon::AsioEventLoop events(loop);
+  const UniqueFd old_bell(::eventfd(1, EFD_CLOEXEC));
+  const UniqueFd bell(::eventfd(1, EFD_CLOEXEC));
+  unsigned old_ran = 0;
+  unsigned ran = 0;
+  events.watch(old_bell.get(), [&] { ++old_ran; });
+  events.unwatch();
+  events.watch(bell.get(), [&] {
+    ++ran;
+    events.unwatch();
+  });
+  ASSERT_TRUE(run_until(loop, [&] { return ran == 1; }));
+  run_all(loop);
+  EXPECT_EQ(ran, 1u) << "it is readable still";
+  EXPECT_EQ(old_ran, 0u);
+  events.unwatch();
+  for (const UniqueFd* each : {&old_bell, &bell}) {
+    std::uint64_t count = 0;
+    EXPECT_EQ(::read(each->get(), &count, sizeof count), sizeof count) << "not closed";
+  }
 }
 
 TEST(AsioEventLoop, ACancelledTimerNeverRuns) {

@@ -56,15 +56,16 @@ std::string recover_twice(SimulatedDisk& disk, LogModel& model, std::uint32_t se
 }
 }  // namespace
 
-// Every prefix of what the store writes in a life, four times each with the cut write torn, with
-// one batch in flight and with several, attended and not.
+// Every prefix of what the store writes in a life, three times each with the cut write torn, with
+// one batch in flight and with several, attended and not. Three and four have no common divisor, so
+// that each way meets each size of sectors.
 TEST(LogCrash, EveryPrefix) {
   const std::uint64_t seed = first_seed();
   RecordProperty("seed", std::to_string(seed));
   unsigned cases = 0;
   std::size_t most_in_flight = 0;
   for (std::uint64_t cut = 1; cut <= 160; ++cut) {
-    for (const std::size_t sector : {512u, 512u, 512u, 4096u}) {
+    for (const std::size_t sector : {512u, 512u, 4096u}) {
       SimulatedDisk disk(seed + cases);
       const unsigned in_flight = cases % 2 == 0 ? 1 : 4;
       disk.set_in_flight_max(in_flight);
@@ -93,7 +94,8 @@ TEST(LogCrash, ManyLives) {
     const bool tight = world % 3 == 0;
     const unsigned in_flight = 1 + static_cast<unsigned>(world / 2 % 4);
     disk.set_in_flight_max(in_flight);
-    if (world % 8 >= 4) disk.set_attended();
+    // Of all depths: those repeat after eight worlds.
+    if (world / 8 % 2 == 1) disk.set_attended();
     if (tight) disk.set_segments_max(14);
     LogModel model(seed + world, {.content_max = world % 2 == 0 ? 3000u : 12'000u,
                                   .live_wanted = tight ? 25u : 60u,
