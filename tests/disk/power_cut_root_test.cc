@@ -2,6 +2,7 @@
 // the device reach the program above.
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 
@@ -180,6 +181,24 @@ TEST_P(PowerCutRootTest, AShutDownFileSystemLosesWhatWasNotSynced) {
   disk.remount();
   EXPECT_TRUE(holds_file(disk.mount(), "synced"));
   EXPECT_FALSE(holds_file(disk.mount(), "unsynced"));
+}
+
+// mkfs.btrfs looks at the file behind every mounted loop device, those of dead disks too.
+TEST(MountedDiskRootTest, ADiskThatDiedDoesNotKeepOthersFromBeingMade) {
+  for (const char* fs : {"ext4", "btrfs"}) {
+    if (const auto reason = MountedDisk::why_not(fs)) GTEST_SKIP() << *reason;
+  }
+  MountedDisk dead;
+  dead.up("ext4", "--size 64M --sparse");
+  const std::string stats = dead.control("stats");
+  const std::size_t pid = stats.find("pid=");
+  ASSERT_NE(pid, std::string::npos) << stats;
+  ASSERT_EQ(::kill(std::stoi(stats.substr(pid + 4)), SIGKILL), 0);
+
+  MountedDisk disk;
+  ASSERT_NO_THROW(disk.up("btrfs", "--size 320M --sparse"));
+  make_file(disk.mount(), "file", true);
+  EXPECT_TRUE(holds_file(disk.mount(), "file"));
 }
 
 INSTANTIATE_TEST_SUITE_P(FileSystems, PowerCutRootTest, testing::Values("ext4", "xfs"),
