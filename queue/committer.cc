@@ -36,6 +36,7 @@ void Committer::submit(Batch mutations, BatchDone done) {
     group.enqueues += std::holds_alternative<Enqueue>(mutation) ? 1 : 0;
   }
   if (waiting_.empty()) first_arrival_ = clock_.steady();
+  note_arrival(group.enqueues);
   waiting_bytes_ += group.bytes;
   waiting_enqueues_ += group.enqueues;
   waiting_.push_back(std::move(group));
@@ -67,9 +68,22 @@ SteadyTime Committer::due(SteadyTime now) const {
   if (is_full()) return now;
   if (waiting_enqueues_ == 0) return first_arrival_ + options_.lone_delay;
   if (waiting_enqueues_ >= expected_enqueues_) return now;
-  const auto patience = statistics_.last_commit / 2;
-  if (patience < options_.gather_min) return now;
-  return last_landing_ + patience;
+  if (statistics_.last_commit / 2 < options_.gather_min) return now;
+  return last_landing_ + patience();
+}
+
+// Whoever is answered at once comes back at once, clients of one network more or less together: to
+// go in the middle of that would part them into two batches, each of which waits for the other.
+std::chrono::nanoseconds Committer::patience() const {
+  const auto commit = statistics_.last_commit;
+  if (!return_time_ || *return_time_ > commit) return commit / 2;
+  return std::clamp<std::chrono::nanoseconds>(2 * *return_time_, options_.gather_min, commit);
+}
+
+void Committer::note_arrival(std::size_t enqueues) {
+  if (coming_back_ == 0 || enqueues == 0) return;
+  coming_back_ -= std::min(coming_back_, enqueues);
+  if (coming_back_ == 0) return_time_ = clock_.steady() - last_landing_;
 }
 
 void Committer::consider() {
@@ -136,6 +150,8 @@ void Committer::landed(Flight flight, BatchResults results) {
   statistics_.enqueued += flight.enqueues;
   expected_enqueues_ = flight.enqueues + waiting_enqueues_;
   known_enqueues_ = expected_enqueues_ + enqueues_in_flight_;
+  if (coming_back_ > 0) return_time_.reset();
+  coming_back_ = flight.enqueues - flight.enqueues / 8;
   const auto alive = alive_;
   std::size_t at = 0;
   for (auto& [size, done] : flight.groups) {

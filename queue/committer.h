@@ -1,11 +1,12 @@
 // Group commit: joins waiting mutations into batches for a Store, the only asynchrony in the queue.
 //
 // While one batch syncs, what arrives gathers into the next. When the store is free again, the next
-// batch waits while those who were just answered are likely to come back: at most half of what the
-// last commit took, never once as many writers are in as are known (the ones just answered and the
-// ones already waiting), and not at all where a commit is faster than a timer is worth. With one
-// writer it waits for nothing. Without that rule the first client to return would start a batch of
-// one, and a slow disk would do half of what it could. A batch without an Enqueue waits up to
+// batch waits while those who were just answered are likely to come back: at most twice as long as
+// that took the last time, if it was less than a commit, else half a commit; never longer than the
+// last commit, never once as many writers are in as are known (the ones just answered and the ones
+// already waiting), and not at all where a commit is faster than a timer is worth. With one writer
+// it waits for nothing. Without that rule the first client to return would start a batch of one,
+// and a slow disk would do half of what it could. A batch without an Enqueue waits up to
 // `lone_delay` for company: nobody stands in line for it.
 //
 // Where the store wants several in flight, one goes beside others only when it is full or holds the
@@ -20,6 +21,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/clock.h"
@@ -76,6 +78,8 @@ class Committer {
   bool is_full() const;
   bool has_share(unsigned depth) const;
   SteadyTime due(SteadyTime now) const;
+  std::chrono::nanoseconds patience() const;
+  void note_arrival(std::size_t enqueues);
   void launch(SteadyTime now);
   void landed(Flight flight, BatchResults results);
   void arm(std::chrono::nanoseconds delay);
@@ -90,6 +94,9 @@ class Committer {
   std::size_t waiting_enqueues_ = 0;
   SteadyTime first_arrival_{};
   SteadyTime last_landing_{};
+  std::size_t coming_back_ =
+      0;  // enqueues until nearly all are back whom the last landing answered
+  std::optional<std::chrono::nanoseconds> return_time_;  // what that took, if they came back
   std::size_t expected_enqueues_ = 0;
   std::size_t known_enqueues_ = 0;  // expected and in flight, when the last one landed
   std::size_t enqueues_in_flight_ = 0;

@@ -68,7 +68,7 @@ TEST(CommitterGathering, GoesOnceAllThatAreKnownAreIn) {
   EXPECT_EQ(rig.loop.timers(), 0u);
 }
 
-TEST(CommitterGathering, WaitsAtMostHalfOfTheLastCommit) {
+TEST(CommitterGathering, WaitsAtMostHalfOfTheLastCommitForThoseItDoesNotKnow) {
   CommitterRig rig;
   rig.enqueue(1);
   rig.loop.run_posted();
@@ -95,6 +95,96 @@ TEST(CommitterGathering, TheWaitIsCountedFromTheLandingNotFromTheLastArrival) {
   EXPECT_THAT(rig.batches(), ElementsAre(8));
   rig.loop.advance(1ms);
   EXPECT_THAT(rig.batches(), ElementsAre(8, 4));
+}
+
+// What follows begins with `writers` who were answered by a commit of 10 ms, and have all come back
+// at once `took` after it.
+class ReturningWriters {
+ public:
+  ReturningWriters(std::size_t writers, std::chrono::nanoseconds took) {
+    come(writers);
+    rig.land(10ms);
+    rig.loop.advance(took);
+    come(writers);
+    rig.loop.run_posted();
+    EXPECT_THAT(rig.batches(), ElementsAre(writers, writers));
+  }
+
+  void come(std::size_t writers) {
+    for (; writers > 0; --writers) rig.enqueue(++last_);
+    rig.loop.run_posted();
+  }
+
+  CommitterRig rig;
+
+ private:
+  std::uint64_t last_ = 0;
+};
+
+TEST(CommitterReturning, WritersAreWaitedForTwiceAsLongAsTheyTookTheLastTime) {
+  ReturningWriters writers(8, 1ms);
+  writers.rig.land(10ms);
+  writers.come(4);
+  EXPECT_EQ(writers.rig.loop.next_delay(), 2ms);
+  writers.rig.loop.advance(2ms - 1ns);
+  EXPECT_THAT(writers.rig.batches(), ElementsAre(8, 8));
+  writers.rig.loop.advance(1ns);
+  EXPECT_THAT(writers.rig.batches(), ElementsAre(8, 8, 4));
+}
+
+TEST(CommitterReturning, LateInTheCommitTheyAreWaitedForAsLongAsItTook) {
+  ReturningWriters writers(8, 9ms);
+  writers.rig.land(10ms);
+  writers.rig.loop.advance(9700us);
+  writers.come(4);
+  EXPECT_EQ(writers.rig.loop.next_delay(), 300us);
+  writers.come(4);
+  EXPECT_THAT(writers.rig.batches(), ElementsAre(8, 8, 8));
+}
+
+TEST(CommitterReturning, ATimerIsNotSetForLessThanItIsWorth) {
+  ReturningWriters writers(8, 1us);
+  writers.rig.land(10ms);
+  writers.come(4);
+  EXPECT_EQ(writers.rig.loop.next_delay(), 400us);
+}
+
+TEST(CommitterReturning, OneInEightMayStayAway) {
+  ReturningWriters writers(16, 1ms);
+  writers.rig.land(10ms);
+  writers.rig.loop.advance(1500us);
+  writers.come(14);
+  EXPECT_EQ(writers.rig.loop.next_delay(), 1500us);
+  writers.rig.loop.advance(1500us);
+  ASSERT_THAT(writers.rig.batches(), ElementsAre(16, 16, 14));
+  writers.rig.land(10ms);
+  writers.come(2);
+  EXPECT_EQ(writers.rig.loop.next_delay(), 3ms);
+}
+
+TEST(CommitterReturning, ThoseWhoDidNotComeBackAreWaitedForHalfACommit) {
+  ReturningWriters writers(8, 1ms);
+  writers.rig.land(10ms);
+  writers.come(4);
+  writers.rig.loop.advance(2ms);
+  ASSERT_THAT(writers.rig.batches(), ElementsAre(8, 8, 4));
+  writers.rig.land(10ms);
+  writers.come(1);
+  EXPECT_EQ(writers.rig.loop.next_delay(), 5ms);
+}
+
+TEST(CommitterReturning, ThoseWhoComeBackAfterMoreThanACommitToo) {
+  CommitterRig rig;
+  for (std::uint64_t id = 1; id <= 8; ++id) rig.enqueue(id);
+  rig.loop.run_posted();
+  rig.land(10ms);
+  rig.loop.advance(11ms);
+  for (std::uint64_t id = 9; id <= 16; ++id) rig.enqueue(id);
+  rig.loop.run_posted();
+  rig.land(10ms);
+  rig.enqueue(17);
+  rig.loop.run_posted();
+  EXPECT_EQ(rig.loop.next_delay(), 5ms);
 }
 
 TEST(CommitterGathering, HalfOfAFastCommitIsNotWorthATimer) {
