@@ -20,8 +20,15 @@ namespace {
 constexpr std::size_t slice_messages_max = 200'000;
 // Records written at once, so that mail is not held up behind them.
 constexpr std::size_t piece_bytes_max = 256 * 1024;
+using Clock = std::chrono::steady_clock;
 // Of a pause: the caretaker may be wanted.
 constexpr std::chrono::milliseconds step{5};
+// Without any for so long, mail is not coming.
+constexpr std::chrono::milliseconds mail_gap_max{100};
+// A little less than a piece of zeros, so that the next segment is ready when this one is full.
+constexpr std::uint32_t mail_for_a_piece = 768 * 1024;
+// For the disk to come to rest, where it may have no rest at all.
+constexpr std::chrono::milliseconds rest_max{50};
 
 // What was written is true and stays; it begins again when it can.
 bool is_passing(ErrorCode why) {
@@ -53,13 +60,15 @@ void Caretaker::run(const std::atomic<bool>& cancelled) {
 
 Result<void> Caretaker::create_segment(const std::atomic<bool>& cancelled) {
   const std::uint32_t number = pool_.next_number();
-  std::optional<std::chrono::steady_clock::time_point> began;  // the piece that is being written
-  std::uint32_t remaining = 0;
+  std::optional<Clock::time_point> began;  // the piece that is being written
+  std::uint32_t remaining = writer_.remaining();
+  Clock::time_point mail_came{};
   const auto goes_on = [&] {
-    const bool mail_comes = writer_.remaining() != remaining;
-    if (began && mail_comes) make_way(std::chrono::steady_clock::now() - *began, cancelled);
-    began = std::chrono::steady_clock::now();
-    remaining = writer_.remaining();
+    const auto now = Clock::now();
+    const std::uint32_t before = std::exchange(remaining, writer_.remaining());
+    if (remaining != before) mail_came = now;
+    if (began && now - mail_came < mail_gap_max) make_way(now - *began, cancelled);
+    began = Clock::now();
     return !cancelled.load();
   };
   if (auto made = device_.create(number, options_.segment_size, goes_on); !made) return made;
@@ -67,16 +76,22 @@ Result<void> Caretaker::create_segment(const std::atomic<bool>& cancelled) {
   return {};
 }
 
-// After a piece of the zeros of a new segment, beside which mail was written.
+// After a piece of the zeros of a new segment, beside which mail is written. It lasts as long as
+// the pace says, but no longer than mail needs to take as much as the next piece gives.
 void Caretaker::make_way(std::chrono::nanoseconds took, const std::atomic<bool>& cancelled) {
-  const auto began = std::chrono::steady_clock::now();
-  const auto hurries = [&] {
-    return !pool_.has_spare() && writer_.remaining() < options_.segment_size / 2;
+  const auto began = Clock::now();
+  const std::uint32_t left = writer_.remaining();
+  const auto pause = [&] {
+    const std::uint32_t now_left = writer_.remaining();
+    const bool is_late = !pool_.has_spare() && now_left > 0 && now_left < options_.segment_size / 4;
+    return pause_after_zeros(took, is_late);
   };
-  while (!cancelled.load() &&
-         std::chrono::steady_clock::now() - began < pause_after_zeros(took, hurries())) {
+  // In the next segment more is left, and the difference is large as well.
+  const auto keeps_up = [&] { return left - writer_.remaining() < mail_for_a_piece; };
+  while (!cancelled.load() && Clock::now() - began < pause() && keeps_up()) {
     std::this_thread::sleep_for(step);
   }
+  if (!cancelled.load() && pause() > std::chrono::nanoseconds(0)) writer_.await_rest(rest_max);
 }
 
 void Caretaker::create(const std::atomic<bool>& cancelled) {

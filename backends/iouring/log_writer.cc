@@ -180,6 +180,7 @@ Result<void> LogWriter::landed(Result<unsigned> count) {
     in_flight_.pop_front();
   }
   answer_durable();
+  if (in_flight_.empty() && rest_is_awaited_.load(std::memory_order_relaxed)) tell_of_rest();
   return {};
 }
 
@@ -385,6 +386,7 @@ Result<void> LogWriter::next_segment(Purpose purpose) {
   if (auto landed = land_all(); !landed) return landed;
   auto number = take_segment(purpose);
   if (!number) return propagate(std::move(number.error()));
+  remaining_.store(0, std::memory_order_relaxed);
   if (has_segment_) {
     const SegmentFooter footer{offset_, sequence_};
     auto done =

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -85,12 +86,16 @@ class LogWriter {
   // (SegmentTable::watch) or discarded meanwhile are taken out, not moved. busy, with some of them
   // written perhaps, while a segment must be made first: for the thread that makes them.
   Result<void> do_upkeep(std::vector<LogItem>& items);
+  // Until the next moment at which the last batch in flight has landed, at most so long; whether it
+  // came. On a disk that serves one request at a time what is written then stands in nobody's way
+  // while the next batch gathers. For one thread, that of the caretaker.
+  bool await_rest(std::chrono::nanoseconds at_most);
   // Records that are moved together must fit in this.
   std::uint32_t batch_size_max() const;
 
   // Batches wanted in flight; any thread.
   unsigned depth() const { return writes_.depth(); }
-  // Left in the current segment; any thread.
+  // Left in the current segment, 0 while the next one is begun; any thread.
   std::uint32_t remaining() const { return remaining_.load(std::memory_order_relaxed); }
 
  private:
@@ -147,6 +152,7 @@ class LogWriter {
   void set_position(std::uint32_t offset);
   void look_at_free_space();
   void rouse(bool awaits_disk);
+  void tell_of_rest();
 
   LogDevice& device_;
   SegmentPool& pool_;
@@ -163,6 +169,7 @@ class LogWriter {
   std::deque<Commit> commits_;                      // unanswered, in order of submission
   std::chrono::steady_clock::time_point space_known_at_{};
   std::atomic<std::uint32_t> remaining_{0};
+  std::atomic<bool> rest_is_awaited_{false};
   bool refused_ = false;  // a write ended when it was started
 
   std::mutex mutex_;  // guards what follows; what is above belongs to whose turn it is
@@ -172,6 +179,7 @@ class LogWriter {
   std::condition_variable work_;
   std::condition_variable upkeep_done_;
   std::condition_variable is_ready_;
+  std::condition_variable came_to_rest_;
   std::vector<Commit> submitted_;
   bool awaits_disk_ = false;
   Upkeep* upkeep_ = nullptr;

@@ -26,6 +26,20 @@ Result<void> LogWriter::do_upkeep(std::vector<LogItem>& items) {
   return std::move(upkeep.result);
 }
 
+bool LogWriter::await_rest(std::chrono::nanoseconds at_most) {
+  std::unique_lock lock(mutex_);
+  rest_is_awaited_ = true;
+  const bool came = came_to_rest_.wait_for(lock, at_most, [&] { return !rest_is_awaited_; });
+  rest_is_awaited_ = false;
+  return came;
+}
+
+void LogWriter::tell_of_rest() {
+  const std::lock_guard lock(mutex_);
+  rest_is_awaited_ = false;
+  came_to_rest_.notify_one();
+}
+
 void LogWriter::carry_out_upkeep(std::unique_lock<std::mutex>& lock) {
   Upkeep& upkeep = *std::exchange(upkeep_, nullptr);
   lock.unlock();

@@ -1,6 +1,7 @@
 // How fast a segment is made ahead. Its zeros stand in line with the batches: on a disk that serves
 // one request at a time each piece of them can double what a commit takes. So while mail comes they
-// get an eighth of the time of a slow disk, as long as nobody will soon wait for the segment.
+// get an eighth of the time of a slow disk (more if mail needs more: Caretaker::make_way), as long
+// as nobody will soon wait for the segment.
 #pragma once
 
 #include <algorithm>
