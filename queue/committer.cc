@@ -66,9 +66,13 @@ bool Committer::has_share(unsigned depth) const {
 // When the waiting mutations should go to the store, given that nothing is in flight.
 SteadyTime Committer::due(SteadyTime now) const {
   if (is_full()) return now;
-  if (waiting_enqueues_ == 0) return first_arrival_ + options_.lone_delay;
-  if (waiting_enqueues_ >= expected_enqueues_) return now;
-  if (statistics_.last_commit / 2 < options_.gather_min) return now;
+  const bool is_fast = statistics_.last_commit / 2 < options_.gather_min;
+  if (waiting_enqueues_ == 0) {
+    const SteadyTime alone = first_arrival_ + options_.lone_delay;
+    const bool company_comes = coming_back_ > 0 && return_time_ && !is_fast;
+    return company_comes ? std::max(alone, last_landing_ + patience()) : alone;
+  }
+  if (is_fast || waiting_enqueues_ >= expected_enqueues_) return now;
   return last_landing_ + patience();
 }
 

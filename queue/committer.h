@@ -7,7 +7,8 @@
 // already waiting), and not at all where a commit is faster than a timer is worth. With one writer
 // it waits for nothing. Without that rule the first client to return would start a batch of one,
 // and a slow disk would do half of what it could. A batch without an Enqueue waits up to
-// `lone_delay` for company: nobody stands in line for it.
+// `lone_delay` for company, and until those who are coming back are in: nobody stands in line for
+// it.
 //
 // Where the store wants several in flight, one goes beside others only when it is full or holds the
 // share of the known writers that falls to it, and that is no small batch; so the writers part into

@@ -187,6 +187,32 @@ TEST(CommitterReturning, ThoseWhoComeBackAfterMoreThanACommitToo) {
   EXPECT_EQ(rig.loop.next_delay(), 5ms);
 }
 
+// On a slow disk it would take the next commit for itself, one moment before the writer is back.
+TEST(CommitterReturning, AnOldLoneMutationGoesWithTheWriterThatComesBack) {
+  ReturningWriters writers(1, 1ms);
+  writers.rig.submit(CommitterRig::discard_of(1));
+  writers.rig.land(12ms);
+  EXPECT_THAT(writers.rig.batches(), ElementsAre(1, 1));
+  writers.rig.loop.advance(1ms);
+  writers.come(1);
+  EXPECT_THAT(writers.rig.batches(), ElementsAre(1, 1, 2));
+}
+
+TEST(CommitterReturning, AnOldLoneMutationDoesNotWaitForAWriterThatStaysAway) {
+  ReturningWriters writers(1, 1ms);
+  writers.rig.submit(CommitterRig::discard_of(1));
+  writers.rig.land(12ms);
+  writers.rig.loop.advance(2ms - 1ns);
+  EXPECT_THAT(writers.rig.batches(), ElementsAre(1, 1));
+  writers.rig.loop.advance(1ns);
+  EXPECT_THAT(writers.rig.batches(), ElementsAre(1, 1, 1));
+  writers.rig.land(12ms);
+  writers.rig.submit(CommitterRig::discard_of(2));
+  EXPECT_EQ(writers.rig.loop.timers(), 0u);
+  writers.rig.loop.advance(10ms);
+  EXPECT_THAT(writers.rig.batches(), ElementsAre(1, 1, 1, 1));
+}
+
 TEST(CommitterGathering, HalfOfAFastCommitIsNotWorthATimer) {
   CommitterRig rig;
   rig.enqueue(1);
