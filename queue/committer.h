@@ -95,9 +95,10 @@ class Committer {
   std::size_t waiting_enqueues_ = 0;
   SteadyTime first_arrival_{};
   SteadyTime last_landing_{};
-  std::size_t coming_back_ =
-      0;  // enqueues until nearly all are back whom the last landing answered
-  std::optional<std::chrono::nanoseconds> return_time_;  // what that took, if they came back
+  // Until seven in eight of those are back whom the last landing answered, and what that took the
+  // last time, if it came to that.
+  std::size_t coming_back_ = 0;
+  std::optional<std::chrono::nanoseconds> return_time_;
   std::size_t expected_enqueues_ = 0;
   std::size_t known_enqueues_ = 0;  // expected and in flight, when the last one landed
   std::size_t enqueues_in_flight_ = 0;

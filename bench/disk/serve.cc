@@ -81,7 +81,7 @@ Result<void> serve_here(const ServeOptions& options, Readiness readiness) {
   // Only root may ask for it, and only root can put a loop device on the file.
   static_cast<void>(::prctl(PR_SET_IO_FLUSHER, 1UL, 0UL, 0UL, 0UL));
   // A disk has a processor of its own: how long a request takes must not depend on who else wants
-  // ours.
+  // ours. Only root may ask for that too.
   static_cast<void>(::setpriority(PRIO_PROCESS, 0, -20));
   if (!request_exact_wakeups()) return fail_os(errno, "ask for exact wake-ups");
 
