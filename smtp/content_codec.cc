@@ -83,7 +83,7 @@ void ContentCodec::resume_after_dot(Cursor& at) {
   at.run = at.next;
 }
 
-void ContentCodec::scan_run(Cursor& at) {
+BREVDUE_WIDE_VECTORS void ContentCodec::scan_run(Cursor& at) {
   at.run = at.next;
   bool stuffed = false;
   while (!stuffed && at.next < at.size) {
@@ -94,7 +94,7 @@ void ContentCodec::scan_run(Cursor& at) {
 }
 
 // Looks at up to 64 bytes; true if it stopped after a dot at the start of a line.
-bool ContentCodec::scan_block(Cursor& at, std::size_t size) {
+[[gnu::always_inline]] inline bool ContentCodec::scan_block(Cursor& at, std::size_t size) {
   const ByteMasks bytes = masks_of(at.in + at.next, size);
   const std::uint64_t after_cr = bytes.cr << 1 | (place_ == Place::after_cr ? 1u : 0u);
   const std::uint64_t ends = bytes.lf & after_cr;
@@ -122,8 +122,8 @@ bool ContentCodec::scan_block(Cursor& at, std::size_t size) {
     first_line_ = false;
     if (taken > 0 && !discarding_) begin_field(at.in + at.next, at.size - at.next, 0);
   }
-  if (!discarding_) note_line_ends(at, ends & looked_at);
   const std::uint64_t last_end = ends & looked_at;
+  if (last_end != 0 && !discarding_) note_line_ends(at, last_end);
   const std::size_t line_from =
       last_end == 0 ? 0 : mask_block_bytes - static_cast<std::size_t>(std::countl_zero(last_end));
   line_length_ = (last_end == 0 ? line_length_ : 0) + (taken - line_from);

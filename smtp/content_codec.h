@@ -15,6 +15,8 @@
 #include <optional>
 #include <string_view>
 
+#include "smtp/byte_masks.h"
+
 namespace brevdue::smtp {
 
 enum class ContentFault : std::uint8_t { none, bare_cr, bare_lf, nul, too_large };
@@ -55,7 +57,7 @@ class ContentCodec {
   struct Cursor;
 
   void resume_after_dot(Cursor& at);
-  void scan_run(Cursor& at);
+  BREVDUE_WIDE_VECTORS void scan_run(Cursor& at);
   bool scan_block(Cursor& at, std::size_t size);
   void note_line_ends(const Cursor& at, std::uint64_t ends);
   void end_line(std::uint64_t length, std::uint64_t next_line_at);

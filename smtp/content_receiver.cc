@@ -56,15 +56,19 @@ void ContentReceiver::renew_block(std::size_t capacity) {
   block_capacity_ = capacity;
 }
 
+// The block of content that came in more than one piece: of this size while that is enough, then of
+// the largest at once. Pages that nothing is written to cost nothing; growing by and by would copy
+// the content again and again.
+static constexpr std::size_t short_content_bytes = 16 * 1024;
+
 // Makes the block large enough for `bytes` more of input, and one (see ContentCodec::feed).
 void ContentReceiver::make_room(std::size_t bytes) {
   if (block_capacity_ - block_size_ > bytes) return;
   const std::size_t wanted = block_size_ + bytes + 1;
-  if (block_ != nullptr && block_size_ > field_bytes_ && !staged_) {
-    renew_block(std::max(wanted, std::min(2 * block_capacity_, small_content_bytes_max + 1)));
-  } else {
-    renew_block(staged_ ? std::max(wanted, staged_block_bytes) : wanted);
-  }
+  if (staged_) return renew_block(std::max(wanted, staged_block_bytes));
+  if (block_size_ <= field_bytes_) return renew_block(wanted);
+  renew_block(wanted <= short_content_bytes ? short_content_bytes
+                                            : std::max(wanted, small_content_bytes_max + 1));
 }
 
 // As much as keeps the block within content_memory_max.
