@@ -25,6 +25,11 @@ class SharedBytes {
   SharedBytes(std::shared_ptr<const char[]> block, std::size_t size)
       : block_(std::move(block)), size_(size) {}
 
+  // A part of view(), which keeps all of it alive.
+  SharedBytes part(std::string_view of_view) const {
+    return {std::shared_ptr<const char[]>(block_, of_view.data()), of_view.size()};
+  }
+
   std::string_view view() const { return {block_.get(), size_}; }
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }

@@ -28,7 +28,7 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
 
   void start(const ipc::Hello& hello) {
     channel_->start(
-        [self = weak_from_this()](std::uint8_t type, std::string_view payload, UniqueFd) {
+        [self = weak_from_this()](std::uint8_t type, const ipc::Payload& payload, UniqueFd) {
           if (const auto session = self.lock()) session->on_frame(type, payload);
         },
         [self = weak_from_this()](const Error& reason) {
@@ -70,7 +70,7 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     server_.remove(slot_, this);
   }
 
-  void on_frame(std::uint8_t type, std::string_view payload) {
+  void on_frame(std::uint8_t type, const ipc::Payload& payload) {
     Result<void> done;
     switch (static_cast<SubmissionFrame>(type)) {
       case SubmissionFrame::submit:
@@ -118,7 +118,7 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     return envelope;
   }
 
-  Result<void> on_submit(std::string_view payload) {
+  Result<void> on_submit(const ipc::Payload& payload) {
     auto frame = ipc::decode_submit(payload);
     if (!frame) return propagate(std::move(frame.error()));
     auto envelope = check(frame->envelope, frame->content.size(), crc32c(frame->content));
@@ -126,7 +126,7 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     if (envelope->content.staged) return fail(ErrorCode::protocol, "staged content in a frame");
     queue::NewMessage message{envelope->id,
                               SharedBytes(frame->envelope),
-                              SharedBytes(frame->content),
+                              payload.keep(frame->content),
                               envelope->content.size,
                               static_cast<std::uint32_t>(envelope->recipients.size()),
                               false};
@@ -168,7 +168,7 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
     return {};
   }
 
-  Result<void> on_stage_chunk(std::string_view payload) {
+  Result<void> on_stage_chunk(const ipc::Payload& payload) {
     auto frame = ipc::decode_stage_chunk(payload);
     if (!frame) return propagate(std::move(frame.error()));
     const auto at = stages_.find(frame->ticket);
@@ -189,7 +189,7 @@ class SubmissionServer::Session : public std::enable_shared_from_this<Session> {
       return {};
     }
     server_.queue_.staging().append(
-        at->second.file, SharedBytes(frame->bytes),
+        at->second.file, payload.keep(frame->bytes),
         [self = weak_from_this(), ticket = frame->ticket, size](Result<void> result) {
           if (const auto session = self.lock()) session->appended(ticket, size, result);
         });

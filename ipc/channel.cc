@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
-#include <vector>
+#include <utility>
 
 #include <boost/asio/post.hpp>
 #include <fcntl.h>
@@ -16,8 +16,8 @@
 namespace brevdue::ipc {
 
 namespace {
-constexpr std::size_t header_size = 6;
-constexpr std::size_t read_size = 256 * 1024;
+// Read in one turn, so that one busy channel does not starve the others.
+constexpr std::size_t turn_bytes_max = std::size_t{1} << 20;
 constexpr std::size_t pieces_max = 64;
 constexpr std::size_t descriptors_max = 16;
 }  // namespace
@@ -30,7 +30,7 @@ struct Channel::State : std::enable_shared_from_this<State> {
   };
 
   State(boost::asio::io_context& loop_in, UniqueFd socket)
-      : loop(loop_in), descriptor(loop_in, socket.release()), buffer(read_size) {
+      : loop(loop_in), descriptor(loop_in, socket.release()) {
     const int fd = descriptor.native_handle();
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
   }
@@ -52,26 +52,26 @@ struct Channel::State : std::enable_shared_from_this<State> {
 
   void read() {
     const auto self = shared_from_this();
-    // A few reads a turn at most, so that one busy channel does not starve the others.
-    for (int round = 0; round < 4 && open; ++round) {
+    std::size_t taken = 0;
+    while (open && taken < turn_bytes_max) {
       const ssize_t n = receive();
       if (n < 0 && (errno == EAGAIN || errno == EINTR)) break;
       if (n < 0) return close(Error{ErrorCode::unavailable, errno, "channel"});
       if (n == 0) return close(Error{ErrorCode::unavailable, 0, "channel closed by its peer"});
-      filled += static_cast<std::size_t>(n);
+      taken += static_cast<std::size_t>(n);
+      reader.received(static_cast<std::size_t>(n));
       deliver();
-      if (static_cast<std::size_t>(n) < read_size / 2) break;
+      if (!reader.filled_the_space()) break;
     }
     if (open) wait_readable();
   }
 
   ssize_t receive() {
-    if (buffer.size() - filled < read_size / 2) buffer.resize(buffer.size() * 2);
-    iovec piece{buffer.data() + filled, buffer.size() - filled};
+    const auto space = reader.space();
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * descriptors_max)> control;
     msghdr message{};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
+    message.msg_iov = const_cast<iovec*>(space.data());
+    message.msg_iovlen = space.size();
     message.msg_control = control.data();
     message.msg_controllen = control.size();
     const ssize_t n =
@@ -90,36 +90,25 @@ struct Channel::State : std::enable_shared_from_this<State> {
   }
 
   void deliver() {
-    std::size_t at = 0;
-    while (open && filled - at >= header_size) {
-      ByteReader header(std::string_view(buffer.data() + at, header_size));
-      const auto length = header.get<std::uint32_t>();
-      const auto type = header.get<std::uint8_t>();
-      const auto with_fd = header.get<std::uint8_t>();
-      if (length > frame_bytes_max || with_fd > 1) {
-        return close(Error{ErrorCode::protocol, 0, "channel: a frame that is out of bounds"});
-      }
-      if (filled - at - header_size < length) break;
+    while (open) {
+      auto frame = reader.next();
+      if (!frame) return close(std::move(frame.error()));
+      if (!*frame) break;
       UniqueFd fd;
-      if (with_fd == 1) {
+      if ((*frame)->with_descriptor) {
         if (descriptors.empty()) {
           return close(Error{ErrorCode::protocol, 0, "channel: a descriptor is missing"});
         }
         fd = std::move(descriptors.front());
         descriptors.pop_front();
       }
-      const std::string_view payload(buffer.data() + at + header_size, length);
-      at += header_size + length;
-      on_frame(type, payload, std::move(fd));
+      on_frame((*frame)->type, (*frame)->payload, std::move(fd));
     }
     if (!open) return;
-    std::memmove(buffer.data(), buffer.data() + at, filled - at);
-    filled -= at;
     // One comes with the first byte of its frame: more than that would only pile up.
-    if (descriptors.size() > (filled > 0 ? 1u : 0u)) {
+    if (descriptors.size() > (reader.within_frame() ? 1u : 0u)) {
       return close(Error{ErrorCode::protocol, 0, "channel: a descriptor too many"});
     }
-    if (filled == 0 && buffer.size() > 4 * read_size) buffer = std::vector<char>(read_size);
   }
 
   void schedule_flush() {
@@ -200,8 +189,7 @@ struct Channel::State : std::enable_shared_from_this<State> {
   OnFrame on_frame;
   OnClosed on_closed;
   std::function<void()> drained;
-  std::vector<char> buffer;
-  std::size_t filled = 0;
+  FrameReader reader;
   std::deque<UniqueFd> descriptors;
   std::deque<Piece> pieces;
   std::size_t front_sent = 0;
@@ -228,7 +216,7 @@ void Channel::start(OnFrame on_frame, OnClosed on_closed) {
 void Channel::send(std::uint8_t type, std::string head, SharedBytes tail, UniqueFd fd) {
   if (!state_->open) return;
   std::string framed;
-  framed.reserve(header_size + head.size());
+  framed.reserve(frame_header_bytes + head.size());
   put(framed, static_cast<std::uint32_t>(head.size() + tail.size()));
   put(framed, type);
   put(framed, static_cast<std::uint8_t>(fd ? 1 : 0));

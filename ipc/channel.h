@@ -16,7 +16,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -24,13 +23,15 @@
 #include "core/error.h"
 #include "core/shared_bytes.h"
 #include "core/unique_fd.h"
+#include "ipc/frame_reader.h"
+#include "ipc/payload.h"
 
 namespace brevdue::ipc {
 
 class Channel {
  public:
-  static constexpr std::size_t frame_bytes_max = 64u << 20;
-  using OnFrame = std::function<void(std::uint8_t type, std::string_view payload, UniqueFd fd)>;
+  static constexpr std::size_t frame_bytes_max = ipc::frame_bytes_max;
+  using OnFrame = std::function<void(std::uint8_t type, const Payload& payload, UniqueFd fd)>;
   using OnClosed = std::function<void(Error reason)>;
 
   Channel(boost::asio::io_context& loop, UniqueFd socket);

@@ -56,17 +56,17 @@ void ContentReceiver::renew_block(std::size_t capacity) {
   block_capacity_ = capacity;
 }
 
-// The block of content that came in more than one piece: of this size while that is enough, then of
-// the largest at once. Pages that nothing is written to cost nothing; growing by and by would copy
-// the content again and again.
+// The block of content that comes in more than one piece: of this size while that is enough, then
+// of the largest at once. Pages that nothing is written to cost nothing; growing by and by would
+// copy the content again and again.
 static constexpr std::size_t short_content_bytes = 16 * 1024;
 
-// Makes the block large enough for `bytes` more of input, and one (see ContentCodec::feed).
-void ContentReceiver::make_room(std::size_t bytes) {
-  if (block_capacity_ - block_size_ > bytes) return;
-  const std::size_t wanted = block_size_ + bytes + 1;
+// Makes the block large enough for `piece`, and one (see ContentCodec::feed).
+void ContentReceiver::make_room(std::string_view piece) {
+  if (block_capacity_ - block_size_ > piece.size()) return;
+  const std::size_t wanted = block_size_ + piece.size() + 1;
   if (staged_) return renew_block(std::max(wanted, staged_block_bytes));
-  if (block_size_ <= field_bytes_) return renew_block(wanted);
+  if (block_size_ <= field_bytes_ && piece.ends_with("\r\n.\r\n")) return renew_block(wanted);
   renew_block(wanted <= short_content_bytes ? short_content_bytes
                                             : std::max(wanted, small_content_bytes_max + 1));
 }
@@ -81,7 +81,7 @@ std::size_t ContentReceiver::feed(std::string_view bytes) {
   std::size_t taken = 0;
   while (taken < bytes.size() && !codec_.ended() && !chunk_open_) {
     const std::string_view piece = bytes.substr(taken, piece_size());
-    make_room(piece.size());
+    make_room(piece);
     char* const to = block_.get() + block_size_;
     const auto [consumed, produced] = codec_.feed(piece, to);
     taken += consumed;

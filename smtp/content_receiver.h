@@ -49,7 +49,7 @@ class ContentReceiver {
 
  private:
   std::size_t piece_size() const;
-  void make_room(std::size_t bytes);
+  void make_room(std::string_view piece);
   void renew_block(std::size_t capacity);
   void keep_message_id();
   void send_chunk();
