@@ -28,6 +28,7 @@ class BatchBuilder {
   std::uint32_t offset_;
   std::uint32_t used_ = batch_header_size;
   std::uint32_t count_ = 0;
+  std::uint32_t crc_ = 0;  // of the records
 };
 
 }  // namespace brevdue::backends

@@ -50,7 +50,14 @@ bool LogRecord::second_intact() const {
   return crc32c(second) == second_crc;
 }
 
-void encode(const LogRecord& record, std::uint32_t seed, char* to) {
+// The CRC of what came before and these bytes, whose own is known.
+static std::uint32_t crc_after(std::uint32_t before, std::string_view bytes, std::uint32_t own) {
+  constexpr std::size_t worth_it = 16 * 1024;
+  return bytes.size() < worth_it ? crc32c(bytes, before)
+                                 : crc32c_of_both(before, own, bytes.size());
+}
+
+std::uint32_t encode(const LogRecord& record, std::uint32_t seed, char* to, std::uint32_t before) {
   RawRecord raw{};
   raw.size = static_cast<std::uint32_t>(record.size());
   raw.type = static_cast<std::uint8_t>(record.type);
@@ -71,6 +78,9 @@ void encode(const LogRecord& record, std::uint32_t seed, char* to) {
   if (!record.first.empty()) std::memcpy(to, record.first.data(), record.first.size());
   to += record.first.size();
   if (!record.second.empty()) std::memcpy(to, record.second.data(), record.second.size());
+  const std::uint32_t with_first =
+      crc_after(crc32c(&raw, sizeof raw, before), record.first, raw.first_crc);
+  return crc_after(with_first, record.second, raw.second_crc);
 }
 
 std::optional<RecordHead> decode_record_head(std::string_view bytes, std::uint32_t seed) {

@@ -64,8 +64,10 @@ struct RecordHead {
   std::uint32_t first_size = 0;
 };
 
-// Writes record.size() bytes to `to`; `seed` is the segment's.
-void encode(const LogRecord& record, std::uint32_t seed, char* to);
+// Writes record.size() bytes to `to`; `seed` is the segment's. Returns the CRC32C of what had
+// `before` followed by these bytes.
+std::uint32_t encode(const LogRecord& record, std::uint32_t seed, char* to,
+                     std::uint32_t before = 0);
 // Of the first record_header_size bytes of a record; nothing if they do not hold.
 std::optional<RecordHead> decode_record_head(std::string_view bytes, std::uint32_t seed);
 // One record at the start of `bytes`; nothing if its header does not hold or it does not fit.

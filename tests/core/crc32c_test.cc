@@ -41,5 +41,28 @@ TEST(Crc32c, EveryFlippedBitIsSeen) {
   }
 }
 
+TEST(Crc32c, OfBothIsThatOfOneAfterTheOther) {
+  std::string text(70'000, '\0');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 131 + (i >> 8));
+  const std::string_view view(text);
+  for (const std::size_t size : {0u, 1u, 7u, 8u, 64u, 4095u, 4096u, 65536u, 69'999u, 70'000u}) {
+    for (const std::size_t before : {0u, 1u, 100u}) {
+      if (before + size > view.size()) continue;
+      const std::uint32_t first = crc32c(view.substr(0, before));
+      const std::uint32_t second = crc32c(view.substr(before, size));
+      EXPECT_EQ(crc32c_of_both(first, second, size), crc32c(view.substr(0, before + size)))
+          << before << " and " << size;
+    }
+  }
+}
+
+TEST(Crc32c, OfBothKnowsEverySize) {
+  const std::uint32_t first = crc32c("first");
+  const std::uint32_t second = crc32c("second");
+  const std::uint64_t half = (std::uint64_t{1} << 62) + 12345;
+  const std::uint32_t at_once = crc32c_of_both(first, second, 2 * half);
+  EXPECT_EQ(crc32c_of_both(crc32c_of_both(first, 0, half), second, half), at_once);
+}
+
 }  // namespace
 }  // namespace brevdue
