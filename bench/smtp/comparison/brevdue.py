@@ -5,6 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from comparison.image import run
 from comparison.traffic import wait_for_greeting
 
 
@@ -69,6 +70,10 @@ class Brevdue:
                                         start_new_session=True, stdin=subprocess.DEVNULL,
                                         stdout=self.complaints, stderr=self.complaints)
         self.cpu.track(self.process.pid)
+
+    def delete_all(self):
+        """What is queued."""
+        run(self.program, "queue", "delete", "--all", "-c", self.output / f"brevdue-{self.backend}.toml")
 
     def stop(self):
         if self.process is None:

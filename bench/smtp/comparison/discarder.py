@@ -21,6 +21,9 @@ class Discarder:
         self.cpu.track(self.process.pid)
         wait_for_listener(self.port, lambda: self.process.poll() is None)
 
+    def delete_all(self):
+        """There is nothing."""
+
     def stop(self):
         if self.process is None:
             return

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-def run(*command):
+def run(*command, env=None):
     """Runs a command and returns what it printed; its complaint is the exception's text."""
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout.strip()

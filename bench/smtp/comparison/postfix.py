@@ -213,6 +213,10 @@ class Postfix:
             os.chown(folder, account.pw_uid, group.gr_gid)
             folder.chmod(mode)
 
+    def delete_all(self):
+        """What is queued."""
+        run(self.package.program("postsuper"), "-c", self.config, "-d", "ALL", env=self.package.environment())
+
     def stop(self):
         if self.process is None:
             return

@@ -51,6 +51,9 @@ def plan(systems, modes, clients, repeat):
 # On a slow disk the systems are so far apart that no number of messages suits all: as many as this takes.
 SLOW_SECONDS = 8
 
+# After mail was deleted: the store takes back its room beside its work.
+TAKING_BACK_SECONDS = 2
+
 
 def messages_for(clients, messages):
     """A lone client is bound by latency: a quarter of the messages says as much."""
@@ -103,6 +106,8 @@ class Bench:
 
     def _warm_up(self, case):
         """How many messages to warm up with."""
+        if self.options.used_spool:
+            return messages_for(case.clients, self.options.messages)
         if self.options.slow:
             return case.clients * 10
         return max(case.clients * 2, min(500, messages_for(case.clients, self.options.messages) // 10))
@@ -117,6 +122,9 @@ class Bench:
         warm = self._warm_up(case)
         start, end = self.traffic.send(server.port, case.clients, warm, self.options.size, self._patience())
         messages = self._messages(case, warm, end - start)
+        if self.options.used_spool:
+            server.delete_all()
+            time.sleep(TAKING_BACK_SECONDS)
         before = self._counters()
         start, end = self.traffic.send(server.port, case.clients, messages, self.options.size, self._patience())
         return self._result(case, messages, end - start, before)
