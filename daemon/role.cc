@@ -7,8 +7,8 @@
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
-#include <signal.h>
 #include <malloc.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -63,8 +63,8 @@ const std::string& user_of(Role role, const config::UserConfig& users) {
   return users.delivery;
 }
 
-// Content comes and goes in blocks of up to 128 KiB. glibc would give the end of the heap back after
-// each and take it again, cleared, page by page, for the next.
+// Content comes and goes in blocks of up to 128 KiB. glibc would give the end of the heap back
+// after each and take it again, cleared, page by page, for the next.
 void keep_freed_memory() {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
   ::mallopt(M_TRIM_THRESHOLD, 16 << 20);
