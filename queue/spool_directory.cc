@@ -2,11 +2,12 @@
 
 #include <cerrno>
 #include <charconv>
-#include <random>
 
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+#include "core/uuid.h"
 
 namespace brevdue::queue {
 
@@ -18,13 +19,6 @@ struct Format {
   std::string backend;
   unsigned version = 0;
 };
-
-std::string random_uuid() {
-  std::random_device random;
-  const auto word = [&] { return static_cast<std::uint32_t>(random()); };
-  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:08x}{:04x}", word(), word() & 0xffff,
-                     word() & 0xfff, 0x8000 | (word() & 0x3fff), word(), word() & 0xffff);
-}
 
 Result<Format> parse_format(const std::string& text, const std::string& path) {
   const std::string_view expected = first_line;
