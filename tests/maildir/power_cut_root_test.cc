@@ -128,7 +128,9 @@ class MaildirPowerCutRootTest : public testing::TestWithParam<std::string> {
       case 1:
         return fmt::format("subset {}", seed);
       default:
-        return fmt::format("torn {} {}", seed, random_() % 2 == 0 ? 512 : 4096);
+        // btrfs itself does not survive half a superblock: the copies of it miss what fsync added.
+        return fmt::format("torn {} {}", seed,
+                           random_() % 2 == 0 && GetParam() != "btrfs" ? 512 : 4096);
     }
   }
 
