@@ -16,11 +16,17 @@ from .server import BACKENDS, Brevdue
 from .sink import Sink
 
 
+_reserved = []
+
+
 def free_port():
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, and that is nobody's: while it is bound here no connection on its way
+    out gets it, and a sink may still listen on it."""
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    _reserved.append(probe)
+    return probe.getsockname()[1]
 
 
 def text(body="One line.", subject="a test", to="someone@next.test", extra=""):
