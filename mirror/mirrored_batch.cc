@@ -1,0 +1,143 @@
+#include "mirror/mirrored_batch.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+namespace brevdue::mirror {
+
+using queue::Batch;
+using queue::BatchResults;
+using queue::Discard;
+using queue::Enqueue;
+using queue::Location;
+using queue::Settle;
+
+static bool is_of_the_disk(ErrorCode code) {
+  return code == ErrorCode::io_failure || code == ErrorCode::unavailable;
+}
+
+MirroredBatch::MirroredBatch(const Batch& batch, queue::BatchDone done) : done_(std::move(done)) {
+  asked_.reserve(batch.size());
+  for (const queue::Mutation& mutation : batch) {
+    if (const auto* enqueue = std::get_if<Enqueue>(&mutation)) {
+      asked_.push_back({Kind::enqueue, enqueue->id, {}});
+    } else if (const auto* settle = std::get_if<Settle>(&mutation)) {
+      asked_.push_back({Kind::settle, settle->id, settle->location});
+    } else {
+      const auto& discard = std::get<Discard>(mutation);
+      asked_.push_back({Kind::discard, discard.id, discard.location});
+    }
+  }
+}
+
+Batch MirroredBatch::batch_for(std::size_t side, const Batch& batch, const LocationPairs& pairs,
+                               std::vector<Discard> first) {
+  Part& part = parts_[side];
+  part.sent = true;
+  part.skipped = first.size();
+  Batch translated;
+  translated.reserve(first.size() + batch.size());
+  for (Discard& discard : first) translated.emplace_back(discard);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    std::optional<Location> at;
+    if (asked_[i].kind != Kind::enqueue) {
+      const auto pair = pairs.find(asked_[i].id, asked_[i].location);
+      if (pair) at = (*pair)[side];
+      if (!at) {
+        part.places.push_back(none);
+        continue;
+      }
+    }
+    part.places.push_back(static_cast<std::int32_t>(translated.size()));
+    translated.push_back(batch[i]);
+    if (auto* settle = std::get_if<Settle>(&translated.back())) settle->location = *at;
+    if (auto* discard = std::get_if<Discard>(&translated.back())) discard->location = *at;
+  }
+  return translated;
+}
+
+void MirroredBatch::answer(std::size_t side, BatchResults results) {
+  parts_[side].results = std::move(results);
+  if (!first_) first_ = std::chrono::steady_clock::now();
+}
+
+const Result<Location>* MirroredBatch::result(std::size_t side, std::size_t index) const {
+  const Part& part = parts_[side];
+  const std::int32_t place = part.places[index];
+  if (place == none) return nullptr;
+  BREVDUE_ASSERT(static_cast<std::size_t>(place) < part.results->size());
+  return &(*part.results)[static_cast<std::size_t>(place)];
+}
+
+std::optional<std::size_t> MirroredBatch::failed_side(std::array<bool, sides> counts) const {
+  for (std::size_t side = 0; side < sides; ++side) {
+    if (!counts[side] || !answered(side)) continue;
+    const bool failed =
+        std::ranges::any_of(*parts_[side].results, [](const Result<Location>& result) {
+          return !result && is_of_the_disk(result.error().code);
+        });
+    if (failed) return side;
+  }
+  if (!counts[0] || !counts[1] || !answered(0) || !answered(1)) return std::nullopt;
+  // What one did and the other could not do sets them apart, but for content without room.
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    const auto* a = result(0, i);
+    const auto* b = result(1, i);
+    if (a == nullptr || b == nullptr || a->has_value() == b->has_value()) continue;
+    const ErrorCode code = a->has_value() ? b->error().code : a->error().code;
+    if (asked_[i].kind == Kind::enqueue && code == ErrorCode::storage_full) continue;
+    return a->has_value() ? 1 : 0;
+  }
+  return std::nullopt;
+}
+
+Result<Location> MirroredBatch::merge_one(std::size_t index, std::array<bool, sides> counts,
+                                          LocationPairs& pairs, TakenBack& taken_back) const {
+  const Asked& asked = asked_[index];
+  LocationPairs::Pair found;
+  std::optional<Error> refused;
+  for (std::size_t side = 0; side < sides; ++side) {
+    if (!counts[side]) continue;
+    const auto* one = result(side, index);
+    if (one == nullptr) continue;
+    if (one->has_value()) {
+      found[side] = one->value();
+    } else {
+      refused = one->error();
+    }
+  }
+  if (asked.kind == Kind::enqueue) {
+    if (!refused) return pairs.add(asked.id, found);
+    for (std::size_t side = 0; side < sides; ++side) {
+      if (found[side]) taken_back[side].push_back({asked.id, *found[side]});
+    }
+    return std::unexpected(std::move(*refused));
+  }
+  if (refused) return std::unexpected(std::move(*refused));
+  if (asked.kind == Kind::discard) {
+    pairs.remove(asked.id, asked.location);
+  } else if (found[0] || found[1]) {
+    pairs.set(asked.id, asked.location, found);
+  }
+  return asked.location;
+}
+
+BatchResults MirroredBatch::merge(std::array<bool, sides> counts, LocationPairs& pairs,
+                                  TakenBack& taken_back) const {
+  BatchResults results;
+  results.reserve(asked_.size());
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    results.push_back(merge_one(i, counts, pairs, taken_back));
+  }
+  return results;
+}
+
+void MirroredBatch::fail_all(ErrorCode code, const std::string& why) {
+  BatchResults results;
+  results.reserve(asked_.size());
+  for (std::size_t i = 0; i < asked_.size(); ++i) results.push_back(fail(code, why));
+  done_(std::move(results));
+}
+
+}  // namespace brevdue::mirror

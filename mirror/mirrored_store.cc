@@ -1,0 +1,86 @@
+#include "mirror/mirrored_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "mirror/merged_recovery.h"
+#include "mirror/mirror_state.h"
+
+namespace brevdue::mirror {
+
+using queue::Location;
+using queue::Store;
+
+MirroredStore::MirroredStore(std::array<MirrorSide, 2> parts, MirrorOptions options)
+    : state_(std::make_shared<State>(std::move(parts), std::move(options))) {}
+
+MirroredStore::~MirroredStore() {
+  state_->stop();
+}
+
+Result<void> MirroredStore::start() {
+  return state_->start();
+}
+
+void MirroredStore::submit(queue::Batch batch, queue::BatchDone done) {
+  state_->submit(std::move(batch), std::move(done));
+}
+
+bool MirroredStore::is_current(std::size_t side) const {
+  return state_->is_current(side);
+}
+
+unsigned MirroredStore::depth() const {
+  unsigned least = UINT32_MAX;
+  for (std::size_t side = 0; side < sides; ++side) {
+    if (const auto store = state_->store(side)) least = std::min(least, store->depth());
+  }
+  return least == UINT32_MAX ? 1 : least;
+}
+
+std::uint64_t MirroredStore::room() const {
+  std::uint64_t least = UINT64_MAX;
+  bool any = false;
+  for (std::size_t side = 0; side < sides; ++side) {
+    if (const auto store = state_->store(side)) {
+      least = std::min(least, store->room());
+      any = true;
+    }
+  }
+  return any ? least : 0;
+}
+
+// What one side cannot give, the other one may.
+template <class Found, class Read>
+Result<Found> MirroredStore::read(mail::QueueId id, const Location& location, Read read) {
+  State& state = *state_;
+  const auto pair = state.pairs().find(id, location);
+  if (!pair) return fail(ErrorCode::not_found, "mirror: " + id.text());
+  Result<Found> found = fail(ErrorCode::unavailable, "mirror: " + id.text());
+  const std::size_t first = state.next_reader();
+  for (const std::size_t side : {first, 1 - first}) {
+    const auto store = state.store(side);
+    if (store == nullptr || !(*pair)[side]) continue;
+    found = read(*store, *(*pair)[side]);
+    if (found) break;
+    if (found.error().code == ErrorCode::not_found) continue;
+    state.notice("mirror: " + state.name(side) + ": " + describe(found.error()));
+  }
+  return found;
+}
+
+Result<SharedBytes> MirroredStore::open(mail::QueueId id, const Location& location) {
+  return read<SharedBytes>(id, location,
+                           [&](Store& store, const Location& at) { return store.open(id, at); });
+}
+
+Result<queue::StoredMessage> MirroredStore::look_up(mail::QueueId id, const Location& location) {
+  return read<queue::StoredMessage>(
+      id, location, [&](Store& store, const Location& at) { return store.look_up(id, at); });
+}
+
+Result<void> MirroredStore::recover(queue::RecoverySink& sink) {
+  return MergedRecovery(*state_, sink).run();
+}
+
+}  // namespace brevdue::mirror
