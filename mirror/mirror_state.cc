@@ -243,6 +243,17 @@ Result<void> MirroredStore::State::scan(
   return result;
 }
 
+void MirroredStore::State::recovery_begins() {
+  const std::lock_guard lock(mutex_);
+  recovering_ = true;
+}
+
+void MirroredStore::State::recovery_ends() {
+  const std::lock_guard lock(mutex_);
+  recovering_ = false;
+  changed_.notify_all();
+}
+
 void MirroredStore::State::leave_and_wait(std::size_t side, const std::string& why) {
   Lock lock(mutex_);
   begin_to_leave(side, why);
@@ -267,6 +278,7 @@ void MirroredStore::State::stop() {
     if (store != nullptr) end(std::move(store));
     lock.lock();
   }
+  changed_.wait(lock, [&] { return !recovering_; });
 }
 
 }  // namespace brevdue::mirror

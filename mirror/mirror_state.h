@@ -38,6 +38,9 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
   std::size_t next_reader();  // the sides take turns
   void notice(const std::string& text) const;
 
+  // Between these stop() waits, once the sides have ended.
+  void recovery_begins();
+  void recovery_ends();
   // For recover(): calls `scan` with the side's store, which lives until it has returned; not at
   // all when the side does not take part or the store is being stopped. `scan` calls `begun` as
   // RecoverySink does.
@@ -81,6 +84,7 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
   MirroredBatch::TakenBack taken_back_;
   std::size_t reader_ = 0;
   bool advancing_ = false;
+  bool recovering_ = false;
   bool failed_ = false;
   bool failure_told_ = false;
   bool ending_ = false;    // somebody waits for what is on its way

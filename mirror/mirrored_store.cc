@@ -80,7 +80,12 @@ Result<queue::StoredMessage> MirroredStore::look_up(mail::QueueId id, const Loca
 }
 
 Result<void> MirroredStore::recover(queue::RecoverySink& sink) {
-  return MergedRecovery(*state_, sink).run();
+  // The destructor waits for it, but may be done before this function is.
+  const auto state = state_;
+  state->recovery_begins();
+  auto done = MergedRecovery(*state, sink).run();
+  state->recovery_ends();
+  return done;
 }
 
 }  // namespace brevdue::mirror
