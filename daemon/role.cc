@@ -64,11 +64,11 @@ const std::string& user_of(Role role, const config::UserConfig& users) {
 }
 
 // Content comes and goes in blocks of up to 128 KiB. glibc would give the end of the heap back
-// after each and take it again, cleared, page by page, for the next.
+// after each and take it again, cleared, page by page, for the next. Refused, it only costs time.
 void keep_freed_memory() {
-  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 16 << 20);
-  ::mallopt(M_TOP_PAD, 1 << 20);
+  static_cast<void>(::mallopt(M_MMAP_THRESHOLD, 1 << 20));
+  static_cast<void>(::mallopt(M_TRIM_THRESHOLD, 16 << 20));
+  static_cast<void>(::mallopt(M_TOP_PAD, 1 << 20));
 }
 
 // "smtp" is what log tools call the process that relays.

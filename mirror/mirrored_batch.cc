@@ -35,7 +35,6 @@ Batch MirroredBatch::batch_for(std::size_t side, const Batch& batch, const Locat
                                std::vector<Discard> first) {
   Part& part = parts_[side];
   part.sent = true;
-  part.skipped = first.size();
   Batch translated;
   translated.reserve(first.size() + batch.size());
   for (Discard& discard : first) translated.emplace_back(discard);

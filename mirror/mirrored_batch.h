@@ -52,7 +52,6 @@ class MirroredBatch {
   };
   struct Part {
     bool sent = false;
-    std::size_t skipped = 0;           // results of no interest in front
     std::vector<std::int32_t> places;  // of each that was asked, among what was sent; or none
     std::optional<queue::BatchResults> results;
   };
