@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 #include <vector>
 
 #include "config/address.h"
@@ -21,13 +22,14 @@ queue::SpoolOptions spool_options(const config::Config& config) {
           version_of(config.queue.backend)};
 }
 
-queue::QueueOptions queue_options(const config::Config& config, const std::string& spool) {
+queue::QueueOptions queue_options(const config::Config& config,
+                                  std::shared_ptr<queue::SpoolSides> sides) {
   queue::QueueOptions options;
   options.committer.batch_bytes_max = config.queue.batch_bytes_max;
   options.committer.batch_count_max = config.queue.batch_count_max;
   options.content_cache_bytes = config.queue.content_cache;
   options.message_cache_bytes = config.queue.message_cache;
-  options.staged_directory = spool + "/staged";
+  options.sides = std::move(sides);
   return options;
 }
 

@@ -1,7 +1,7 @@
 // Turns the config into the Options of each module: the only place that knows both.
 #pragma once
 
-#include <string>
+#include <memory>
 
 #include "config/config.h"
 #include "core/error.h"
@@ -11,12 +11,14 @@
 #include "dns/resolver.h"
 #include "queue/queue.h"
 #include "queue/spool_directory.h"
+#include "queue/spool_sides.h"
 #include "smtp/server_options.h"
 
 namespace brevdue::daemon {
 
 queue::SpoolOptions spool_options(const config::Config& config);
-queue::QueueOptions queue_options(const config::Config& config, const std::string& spool);
+queue::QueueOptions queue_options(const config::Config& config,
+                                  std::shared_ptr<queue::SpoolSides> sides);
 DispatcherOptions dispatcher_options(const config::Config& config);
 SubmissionOptions submission_options(const config::Config& config);
 smtp::ServerOptions server_options(const config::Config& config);

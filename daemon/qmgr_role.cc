@@ -24,10 +24,11 @@ constexpr std::uint16_t own_slot = 0;  // of the DSNs that qmgr makes itself
 
 class Qmgr final : public queue::QueueObserver {
  public:
-  Qmgr(RoleProcess& process, queue::SpoolDirectory& spool, queue::IdFloor floor)
+  Qmgr(RoleProcess& process, queue::SpoolDirectory& spool, std::shared_ptr<queue::SpoolSides> sides,
+       queue::IdFloor floor)
       : process_(process),
         events_(process.loop()),
-        queue_(queue_options(process.config(), spool.path()),
+        queue_(queue_options(process.config(), std::move(sides)),
                store_factory(process.config(), spool.path(), process.log()), files_,
                process.clock(), events_, process.log(), *this),
         dispatcher_(process.loop(), events_, queue_, mail::QueueIdSource(own_slot, floor.floor()),
@@ -113,9 +114,11 @@ int run_qmgr(const std::string& instance) {
   };
   auto spool = queue::SpoolDirectory::open(files, spool_options(process.config()));
   if (!spool) return refuse(spool.error());
-  auto floor = queue::IdFloor::open(files, spool->fd(), process.clock().wall());
+  auto sides = queue::SingleSpool::open(files, spool->path());
+  if (!sides) return refuse(sides.error());
+  auto floor = queue::IdFloor::open(files, *sides, process.clock().wall());
   if (!floor) return refuse(floor.error());
-  Qmgr qmgr(process, *spool, std::move(*floor));
+  Qmgr qmgr(process, *spool, std::move(*sides), std::move(*floor));
   if (auto started = qmgr.start(); !started) return refuse(started.error());
   return process.run();
 }

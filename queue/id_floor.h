@@ -5,8 +5,12 @@
 // durably, before ids up to there may be committed. Blocking; any one thread at a time.
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "core/clock.h"
 #include "core/file_system.h"
+#include "queue/spool_sides.h"
 
 namespace brevdue::queue {
 
@@ -14,18 +18,19 @@ class IdFloor {
  public:
   static constexpr std::chrono::seconds ahead{60};
 
-  // `spool` is the descriptor of the spool directory and must stay open.
-  static Result<IdFloor> open(FileSystem& files, int spool, WallTime now);
+  // Of a mirror the highest mark of its sides counts.
+  static Result<IdFloor> open(FileSystem& files, std::shared_ptr<SpoolSides> spool, WallTime now);
 
   WallTime floor() const { return floor_; }
   WallTime reserved() const { return reserved_; }
   Result<void> reserve_to(WallTime mark);
 
  private:
-  IdFloor(FileSystem& files, int spool) : files_(&files), spool_(spool) {}
+  IdFloor(FileSystem& files, std::shared_ptr<SpoolSides> spool)
+      : files_(&files), spool_(std::move(spool)) {}
 
   FileSystem* files_;
-  int spool_;
+  std::shared_ptr<SpoolSides> spool_;
   WallTime floor_{};
   WallTime reserved_{};
 };

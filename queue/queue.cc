@@ -32,7 +32,7 @@ Queue::Queue(QueueOptions options, StoreFactory factory, FileSystem& files, cons
       observer_(observer),
       messages_(options_.message_cache_bytes),
       cache_(options_.content_cache_bytes),
-      staging_(files, options_.staged_directory, loop) {}
+      staging_(files, options_.sides, loop) {}
 
 Queue::~Queue() {
   *alive_ = false;

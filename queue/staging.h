@@ -1,6 +1,7 @@
-// Staging of large content: a file of its own in the spool's staged/ directory, written, synced and
-// linked before the message's Enqueue enters the committer, by two threads, so that nobody waits
-// for a gigabyte: one writes chunks and opens what is read, the other one syncs.
+// Staging of large content: a file of its own in the spool's staged/ directory (of a mirror: in
+// both sides'), written, synced and linked before the message's Enqueue enters the committer, by
+// two threads, so that nobody waits for a gigabyte: one writes chunks and opens what is read, the
+// other one syncs.
 //
 // Life of a file: open() makes an unnamed one; append() writes at its end; finish() checks size and
 // CRC32C against what smtpd says, syncs, links it under its queue id and syncs the directory; a
@@ -26,19 +27,18 @@
 #include "mail/envelope.h"
 #include "mail/queue_id_map.h"
 #include "queue/event_loop.h"
+#include "queue/spool_sides.h"
+#include "queue/staged_file.h"
 #include "queue/worker.h"
 
 namespace brevdue::queue {
-
-class StagedFile;  // a file being written; owned by its Staging and by who writes it
 
 class Staging {
  public:
   using Done = std::move_only_function<void(Result<void>)>;
   using Opened = std::move_only_function<void(Result<UniqueFd>)>;
 
-  // `directory` is the spool's staged/ directory, which exists.
-  Staging(FileSystem& files, std::string directory, EventLoop& loop);
+  Staging(FileSystem& files, std::shared_ptr<SpoolSides> sides, EventLoop& loop);
   ~Staging();  // what was asked for is done first
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
@@ -47,8 +47,9 @@ class Staging {
   void keep_free(std::uint64_t bytes) { kept_free_ = bytes; }
   // Bytes that large content may still take; 0 if the file system does not say.
   std::uint64_t room();
-  Result<void> start();  // opens the directory and notes what lies in it, for sweep()
+  Result<void> start();  // notes what lies there, for sweep()
 
+  // A file being written; owned by this and by who writes it.
   std::shared_ptr<StagedFile> open(mail::QueueId id);
   void append(std::shared_ptr<StagedFile> file, SharedBytes chunk, Done done);
   void finish(std::shared_ptr<StagedFile> file, mail::ContentFacts expected, Done done);
@@ -63,18 +64,17 @@ class Staging {
 
  private:
   std::move_only_function<void()> task_of(std::move_only_function<Result<void>()> task, Done done);
-  Result<void> check_space(std::size_t wanted);
-  Result<void> make(StagedFile& file);
-  Result<void> write(StagedFile& file, const SharedBytes& chunk);
-  Result<void> give_name(const StagedFile& file, const std::string& name);
-  Result<void> seal(StagedFile& file, const mail::ContentFacts& expected);
+
+  struct Found {
+    SpoolSidePtr side;
+    std::vector<std::string> names;
+  };
 
   FileSystem& files_;
-  std::string path_;
+  const std::shared_ptr<SpoolSides> sides_;
   EventLoop& loop_;
-  UniqueFd directory_;
   std::uint64_t kept_free_ = 0;
-  std::vector<std::string> found_;
+  std::vector<Found> found_;
   std::atomic<bool> unnamed_files_ = true;
   Worker writer_;
   Worker syncer_;

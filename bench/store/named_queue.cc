@@ -73,9 +73,11 @@ NamedQueue::NamedQueue(const std::string& parent, const std::string& backend)
       log_({.program = "store-bench"}, clock_) {
   auto factory = factory_of(path(), backend);
   queue::QueueOptions options;
-  options.staged_directory = path() + "/staged";
-  std::filesystem::create_directory(options.staged_directory);
+  std::filesystem::create_directory(path() + "/staged");
   std::filesystem::create_directory(path() + "/quarantine");
+  auto sides = queue::SingleSpool::open(files_, path());
+  if (!sides) throw std::runtime_error(describe(sides.error()));
+  options.sides = std::move(*sides);
   queue_ = std::make_unique<queue::Queue>(std::move(options), std::move(factory), files_, clock_,
                                           loop_, log_, *this);
   if (auto started = queue_->start(); !started) {

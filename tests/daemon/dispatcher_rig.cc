@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "mail/dsn.h"
+#include "tests/support/one_directory_spool.h"
 
 namespace brevdue::tests {
 
@@ -48,7 +49,7 @@ daemon::DispatcherOptions DispatcherRig::default_options() {
 DispatcherRig::DispatcherRig(daemon::DispatcherOptions options, std::size_t message_cache_bytes)
     : ids(1, clock.wall()) {
   queue::QueueOptions queue_options;
-  queue_options.staged_directory = staged.path();
+  queue_options.sides = spool_in(files, staged.path()).value();
   queue_options.message_cache_bytes = message_cache_bytes;
   queue_options.committer.lone_delay = std::chrono::microseconds(0);
   queue = std::make_unique<queue::Queue>(

@@ -17,6 +17,7 @@
 #include "tests/daemon/memory_log.h"
 #include "tests/daemon/tapped_store.h"
 #include "tests/queue/fake_loop.h"
+#include "tests/support/one_directory_spool.h"
 #include "tests/support/temporary_directory.h"
 
 namespace brevdue::tests {
@@ -28,7 +29,7 @@ class SubmissionRig final : public queue::QueueObserver {
 
   SubmissionRig() {
     queue::QueueOptions options;
-    options.staged_directory = staged.path();
+    options.sides = spool_in(files, staged.path()).value();
     options.committer.lone_delay = std::chrono::microseconds(0);
     queue = std::make_unique<queue::Queue>(
         options,
@@ -48,7 +49,7 @@ class SubmissionRig final : public queue::QueueObserver {
   // A new server, as after a restart of qmgr, but on the same queue.
   void serve() {
     server.reset();
-    auto floor = queue::IdFloor::open(files, spool.fd(), clock.wall());
+    auto floor = queue::IdFloor::open(files, spool_in(files, spool.path()).value(), clock.wall());
     if (!floor) throw std::runtime_error("id floor");
     server = std::make_unique<daemon::SubmissionServer>(
         loop, events, *queue, std::move(*floor), clock, log.log(),

@@ -7,6 +7,7 @@
 
 #include "mail/queue_id.h"
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/one_directory_spool.h"
 #include "tests/support/temporary_directory.h"
 
 namespace brevdue::tests {
@@ -18,7 +19,9 @@ using testing::HasSubstr;
 
 class IdFloorTest : public testing::Test {
  protected:
-  Result<IdFloor> open(WallTime now) { return IdFloor::open(files_, spool_.fd(), now); }
+  Result<IdFloor> open(WallTime now) {
+    return IdFloor::open(files_, spool_in(real_files_, spool_.path()).value(), now);
+  }
   std::string text_of(WallTime mark) {
     return std::to_string(mark.time_since_epoch().count()) + "\n";
   }

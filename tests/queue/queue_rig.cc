@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "core/crc32c.h"
+#include "tests/support/one_directory_spool.h"
 
 namespace brevdue::tests {
 
@@ -28,7 +29,7 @@ QueueRig::QueueRig(std::size_t content_cache_bytes, std::size_t message_cache_by
   options_.content_cache_bytes = content_cache_bytes;
   options_.message_cache_bytes = message_cache_bytes;
   log_ = std::make_unique<Log>(LogOptions{.fd = log_file_.get()}, clock);
-  options_.staged_directory = staged.path();
+  options_.sides = spool_in(files, staged.path()).value();
   remake();
 }
 

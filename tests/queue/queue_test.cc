@@ -99,10 +99,10 @@ TEST(QueueStart, AStoreThatCannotStartIsAnError) {
   EXPECT_EQ(rig.queue->start().error().code, ErrorCode::io_failure);
 }
 
-TEST(QueueStart, WithoutAStagingDirectoryIsAnError) {
+TEST(QueueStart, WhatCannotListStagedContentIsAnError) {
   QueueRig rig;
-  rig.files.fail(Call::open, 1, EACCES);
-  EXPECT_EQ(rig.queue->start().error().code, ErrorCode::permission);
+  rig.files.fail(Call::list, 1, EIO);
+  EXPECT_EQ(rig.queue->start().error().code, ErrorCode::io_failure);
   EXPECT_EQ(rig.store.stores, 0u);
 }
 

@@ -12,12 +12,13 @@
 #include "queue/staging.h"
 #include "tests/queue/fake_loop.h"
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/one_directory_spool.h"
 #include "tests/support/temporary_directory.h"
 
 namespace brevdue::tests {
 
 struct StagingRig {
-  StagingRig() { staging = std::make_unique<queue::Staging>(files, directory.path(), loop); }
+  StagingRig() { make(); }
 
   Result<void> start() {
     auto started = staging->start();
@@ -26,8 +27,13 @@ struct StagingRig {
   }
   // A new object on the same directory, as after a restart.
   Result<void> restart() {
-    staging = std::make_unique<queue::Staging>(files, directory.path(), loop);
+    make();
     return start();
+  }
+  void make() {
+    auto spool = spool_in(files, directory.path());
+    if (!spool) throw std::runtime_error(describe(spool.error()));
+    staging = std::make_unique<queue::Staging>(files, std::move(*spool), loop);
   }
 
   static mail::QueueId id(std::uint64_t value) { return mail::QueueId(value); }
