@@ -28,6 +28,19 @@ class LocationPairs {
   void remove(mail::QueueId id, const queue::Location& location);
   std::size_t size() const;
 
+  struct OneSided {
+    mail::QueueId id;
+    queue::Location location;
+    std::size_t side;  // that has it
+  };
+  // Those that one side alone has, from row `cursor` on, which moves past the last that was looked
+  // at; at most `count`. Looks at a bounded number of rows: there is more until is_end().
+  std::vector<OneSided> one_sided(std::uint32_t& cursor, std::size_t count) const;
+  bool is_end(std::uint32_t cursor) const;
+  std::size_t count_without(std::size_t side) const;
+  // Nothing is on that side any more.
+  void forget_side(std::size_t side);
+
  private:
   struct Row {
     mail::QueueId id;
@@ -37,12 +50,14 @@ class LocationPairs {
   };
 
   static std::uint32_t row_of(const queue::Location& location);
+  static queue::Location location_of(std::uint32_t row, mail::QueueId id);
   void write(Row& row, const Pair& pair);
   bool holds(mail::QueueId id, const queue::Location& location) const;
 
   mutable std::mutex mutex_;
   std::deque<Row> rows_;
   std::vector<std::uint32_t> free_;
+  std::array<std::size_t, 2> on_side_{};
 };
 
 }  // namespace brevdue::mirror

@@ -52,14 +52,22 @@ void MergedRecovery::keep(RecoveredMessage message) {
 void MergedRecovery::report(std::size_t side, RecoveredMessage message) {
   LocationPairs::Pair pair;
   pair[side] = message.location;
+  std::optional<std::size_t> older;
   if (const auto other = found_.find(message.id); other != found_.end()) {
     pair[1 - side] = other->second.location;
     // Both have the same settlements, but for the last ones of a crash.
     const auto& state = other->second.state;
-    if (state != nullptr && state->sequence > message.state.sequence) message.state = *state;
+    const std::uint32_t there = state == nullptr ? 0 : state->sequence;
+    if (there > message.state.sequence) {
+      message.state = *state;
+      older = side;
+    } else if (there < message.state.sequence) {
+      older = 1 - side;
+    }
     found_.erase(other);
   }
   message.location = state_.pairs().add(message.id, pair);
+  if (older) state_.lacks({message.id, message.location, *older, Lack::What::state});
   sink_.message(std::move(message));
 }
 

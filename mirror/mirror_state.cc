@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "mirror/copier.h"
+
 namespace brevdue::mirror {
 
 using queue::Batch;
@@ -14,23 +16,58 @@ using queue::Store;
 
 MirroredStore::State::State(std::array<MirrorSide, sides> parts, MirrorOptions options)
     : options_(std::move(options)) {
-  for (std::size_t side = 0; side < sides; ++side) {
-    names_[side] = std::move(parts[side].name);
-    stores_[side] = std::move(parts[side].store);
-    note_partner_stale_[side] = std::move(parts[side].note_partner_stale);
-    if (stores_[side] == nullptr) standing_[side] = Standing::left;
+  for (std::size_t i = 0; i < sides; ++i) take_in(sides_[i], std::move(parts[i]));
+}
+
+void MirroredStore::State::take_in(Side& side, MirrorSide part) {
+  side.name = std::move(part.name);
+  side.store = std::move(part.store);
+  side.note_partner_stale = std::move(part.note_partner_stale);
+  side.copy_beside = std::move(part.copy_beside);
+  side.note_whole = std::move(part.note_whole);
+  side.complete = false;
+  side.progress = {.since = std::chrono::steady_clock::now()};
+  side.standing = part.is_behind ? Standing::behind : Standing::current;
+  if (side.store == nullptr) side.standing = Standing::left;
+}
+
+// One that cannot be started is stale before anything is acknowledged without it.
+Result<void> MirroredStore::State::start_sides() {
+  std::array<std::optional<Error>, sides> failed;
+  for (std::size_t i = 0; i < sides; ++i) {
+    if (sides_[i].store == nullptr) continue;
+    auto done = sides_[i].store->start();
+    if (done) continue;
+    done.error().context = sides_[i].name + ": " + done.error().context;
+    failed[i] = std::move(done.error());
+    sides_[i].store.reset();
   }
+  for (std::size_t i = 0; i < sides; ++i) {
+    if (!failed[i]) continue;
+    const Side& other = sides_[1 - i];
+    if (other.store == nullptr || other.standing != Standing::current) {
+      return std::unexpected(std::move(*failed[i]));
+    }
+    if (auto noted = other.note_partner_stale(); !noted) {
+      return propagate(std::move(noted.error()), other.name);
+    }
+    sides_[i].standing = Standing::left;
+    notice(fmt::format("mirror: {} is left: it cannot be started ({}); mail goes on with {} alone",
+                       sides_[i].name, describe(*failed[i]), other.name));
+  }
+  return {};
 }
 
 Result<void> MirroredStore::State::start() {
-  for (std::size_t side = 0; side < sides; ++side) {
-    if (stores_[side] == nullptr) continue;
-    if (auto done = stores_[side]->start(); !done) {
-      return propagate(std::move(done.error()), names_[side]);
-    }
-  }
+  if (auto done = start_sides(); !done) return done;
   watcher_ = std::thread([this] { watch(); });
+  copier_ = std::thread([this] { Copier(*this).run(); });
   return {};
+}
+
+std::string MirroredStore::State::name(std::size_t side) const {
+  const std::lock_guard lock(mutex_);
+  return sides_[side].name;
 }
 
 void MirroredStore::State::notice(const std::string& text) const {
@@ -39,12 +76,39 @@ void MirroredStore::State::notice(const std::string& text) const {
 
 std::shared_ptr<Store> MirroredStore::State::store(std::size_t side) const {
   const std::lock_guard lock(mutex_);
-  return standing_[side] == Standing::current ? stores_[side] : nullptr;
+  return sides_[side].standing == Standing::current ? sides_[side].store : nullptr;
+}
+
+bool MirroredStore::State::takes_part(std::size_t side) const {
+  return sides_[side].standing == Standing::current || sides_[side].standing == Standing::behind;
+}
+
+unsigned MirroredStore::State::depth() const {
+  const std::lock_guard lock(mutex_);
+  unsigned least = UINT32_MAX;
+  for (std::size_t side = 0; side < sides; ++side) {
+    if (takes_part(side)) least = std::min(least, sides_[side].store->depth());
+  }
+  return least == UINT32_MAX ? 1 : least;
 }
 
 bool MirroredStore::State::is_current(std::size_t side) const {
   const std::lock_guard lock(mutex_);
-  return standing_[side] == Standing::current && !failed_;
+  return sides_[side].standing == Standing::current && !failed_;
+}
+
+SideState MirroredStore::State::state_of(std::size_t side) const {
+  const std::lock_guard lock(mutex_);
+  switch (sides_[side].standing) {
+    case Standing::current:
+      return SideState::current;
+    case Standing::behind:
+      return SideState::behind;
+    case Standing::leaving:
+    case Standing::left:
+      break;
+  }
+  return SideState::left;
 }
 
 std::size_t MirroredStore::State::next_reader() {
@@ -53,46 +117,54 @@ std::size_t MirroredStore::State::next_reader() {
   return reader_;
 }
 
-// A side that is being left counts until the other has noted it.
-std::array<bool, sides> MirroredStore::State::counting() const {
-  return {standing_[0] != Standing::left, standing_[1] != Standing::left};
+// A side that is being left counts until the other has noted it; one that came after the batch was
+// asked does not.
+std::array<bool, sides> MirroredStore::State::counting(const MirroredBatch& batch) const {
+  return {sides_[0].standing != Standing::left && batch.was_sent(0),
+          sides_[1].standing != Standing::left && batch.was_sent(1)};
 }
 
 void MirroredStore::State::submit(Batch batch, BatchDone done) {
   std::array<std::shared_ptr<Store>, sides> stores;
   std::array<Batch, sides> parts;
+  std::array<unsigned, sides> generations{};
   std::uint64_t number = 0;
+  const std::lock_guard one_at_a_time(submitting_);
   {
     Lock lock(mutex_);
     MirroredBatch& waiting = waiting_.emplace_back(batch, std::move(done));
     number = first_number_ + waiting_.size() - 1;
     for (std::size_t side = 0; side < sides; ++side) {
-      if (failed_ || standing_[side] != Standing::current) continue;
-      stores[side] = stores_[side];
-      parts[side] = waiting.batch_for(side, batch, pairs_, std::exchange(taken_back_[side], {}));
+      if (failed_ || !takes_part(side)) continue;
+      stores[side] = sides_[side].store;
+      generations[side] = sides_[side].generation;
+      parts[side] = waiting.batch_for(side, number, batch, pairs_, copies_,
+                                      std::exchange(taken_back_[side], {}));
     }
     if (failed_) return advance(lock);
   }
   for (std::size_t side = 0; side < sides; ++side) {
     if (stores[side] == nullptr) continue;
+    auto done_there = [self = shared_from_this(), side, number,
+                       generation = generations[side]](BatchResults results) {
+      self->answered(side, generation, number, std::move(results));
+    };
     if (parts[side].empty()) {
-      answered(side, number, {});
-      continue;
+      done_there({});
+    } else {
+      stores[side]->submit(std::move(parts[side]), std::move(done_there));
     }
-    stores[side]->submit(std::move(parts[side]),
-                         [self = shared_from_this(), side, number](BatchResults results) {
-                           self->answered(side, number, std::move(results));
-                         });
   }
 }
 
-void MirroredStore::State::answered(std::size_t side, std::uint64_t number, BatchResults results) {
+void MirroredStore::State::answered(std::size_t side, unsigned generation, std::uint64_t number,
+                                    BatchResults results) {
   Lock lock(mutex_);
   // Of a side that hung, after all was answered without it.
+  if (generation != sides_[side].generation || sides_[side].standing == Standing::left) return;
   if (number < first_number_ || number - first_number_ >= waiting_.size()) return;
   waiting_[number - first_number_].answer(side, std::move(results));
   advance(lock);
-  if (ending_) changed_.notify_all();
 }
 
 // One thread at a time gives results, so that they keep their order; what becomes ready meanwhile
@@ -102,19 +174,25 @@ void MirroredStore::State::advance(Lock& lock) {
   while (!waiting_.empty() && finish_first(lock)) {
   }
   advancing_ = false;
+  if (awaited_ > 0) changed_.notify_all();
 }
 
 bool MirroredStore::State::finish_first(Lock& lock) {
   MirroredBatch& first = waiting_.front();
   BatchResults results;
   if (!failed_) {
-    const auto counts = counting();
-    if (const auto side = first.failed_side(counts); side) {
-      begin_to_leave(*side, "a write or a sync failed");
+    const auto counts = counting(first);
+    std::optional<std::size_t> behind;
+    for (std::size_t side = 0; side < sides; ++side) {
+      if (sides_[side].standing == Standing::behind) behind = side;
+    }
+    if (const auto side = first.failed_side(counts, behind); side) {
+      begin_to_leave(
+          *side, side == behind ? "a write failed, or it has no room" : "a write or a sync failed");
     }
     if (!failed_) {
       for (std::size_t side = 0; side < sides; ++side) {
-        if (standing_[side] == Standing::leaving) return false;
+        if (sides_[side].standing == Standing::leaving) return false;
         // One that was sent while a side was being left went to the other only.
         if (counts[side] && !first.answered(side)) return false;
       }
@@ -139,10 +217,12 @@ bool MirroredStore::State::finish_first(Lock& lock) {
 }
 
 void MirroredStore::State::begin_to_leave(std::size_t side, const std::string& why) {
-  if (standing_[side] != Standing::current) return;
-  if (standing_[1 - side] != Standing::current) return fail_everything(names_[side] + ": " + why);
-  standing_[side] = Standing::leaving;
-  why_[side] = why;
+  if (!takes_part(side)) return;
+  if (sides_[1 - side].standing != Standing::current) {
+    return fail_everything(sides_[side].name + ": " + why);
+  }
+  sides_[side].standing = Standing::leaving;
+  sides_[side].why = why;
   changed_.notify_all();
 }
 
@@ -157,12 +237,12 @@ void MirroredStore::State::fail_everything(const std::string& why) {
 std::optional<std::size_t> MirroredStore::State::stalled(
     std::chrono::steady_clock::time_point now) const {
   if (waiting_.empty() || failed_) return std::nullopt;
-  if (standing_[0] != Standing::current || standing_[1] != Standing::current) return std::nullopt;
   const MirroredBatch& first = waiting_.front();
   if (!first.first_answer() || now - *first.first_answer() < options_.stall_max) {
     return std::nullopt;
   }
   for (std::size_t side = 0; side < sides; ++side) {
+    if (!takes_part(side) || sides_[1 - side].standing != Standing::current) continue;
     if (first.was_sent(side) && !first.answered(side)) return side;
   }
   return std::nullopt;
@@ -178,30 +258,52 @@ void MirroredStore::State::watch() {
       begin_to_leave(*side, fmt::format("no answer for {} ms after the other side's",
                                         options_.stall_max.count()));
     }
+    bool to_do = false;
     for (std::size_t side = 0; side < sides; ++side) {
-      if (standing_[side] == Standing::leaving && !failed_) leave(lock, side);
+      if (failed_) break;
+      if (sides_[side].standing == Standing::leaving) leave(lock, side);
+      if (sides_[side].standing == Standing::behind && sides_[side].complete) {
+        count_again(lock, side);
+      }
     }
-    const bool to_do =
-        !failed_ && (standing_[0] == Standing::leaving || standing_[1] == Standing::leaving);
+    for (const Side& side : sides_) to_do |= !failed_ && side.standing == Standing::leaving;
     if (!to_do && !stopping_) changed_.wait_for(lock, pause);
   }
 }
 
 void MirroredStore::State::leave(Lock& lock, std::size_t side) {
-  const std::size_t other = 1 - side;
+  Side& left = sides_[side];
+  const Side& other = sides_[1 - side];
   lock.unlock();
-  const auto noted = note_partner_stale_[other]();
+  const auto noted = other.note_partner_stale();
   lock.lock();
   if (!noted) {
-    fail_everything(fmt::format("{}: {}, and {} could not note it ({})", names_[side], why_[side],
-                                names_[other], describe(noted.error())));
+    fail_everything(fmt::format("{}: {}, and {} could not note it ({})", left.name, left.why,
+                                other.name, describe(noted.error())));
   } else {
-    standing_[side] = Standing::left;
+    left.standing = Standing::left;
+    for (MirroredBatch& batch : waiting_) batch.forget(side);
     bury(side);
-    notice(fmt::format("mirror: {} is left: {}; mail goes on with {} alone", names_[side],
-                       why_[side], names_[other]));
+    notice(fmt::format("mirror: {} is left: {}; mail goes on with {} alone", left.name, left.why,
+                       other.name));
   }
   advance(lock);
+  changed_.notify_all();
+}
+
+// Until the last note is durable the side cannot stand alone; whatever fails here, it is left.
+void MirroredStore::State::count_again(Lock& lock, std::size_t side) {
+  Side& whole = sides_[side];
+  lock.unlock();
+  const auto noted = whole.note_whole();
+  lock.lock();
+  if (!noted) {
+    begin_to_leave(side, "that it has everything cannot be noted: " + describe(noted.error()));
+  } else if (whole.standing == Standing::behind) {
+    whole.standing = Standing::current;
+    notice(fmt::format("mirror: {} has everything again: {} messages, {} MiB were copied",
+                       whole.name, whole.progress.messages, whole.progress.bytes >> 20));
+  }
   changed_.notify_all();
 }
 
@@ -212,12 +314,16 @@ static void end(std::shared_ptr<Store> store) {
 
 // A side that hangs ends when it ends; nobody waits for it.
 void MirroredStore::State::bury(std::size_t side) {
-  std::thread([self = shared_from_this(), side, store = std::move(stores_[side])]() mutable {
+  sides_[side].has_ended = false;
+  std::thread([self = shared_from_this(), &buried = sides_[side],
+               store = std::move(sides_[side].store)]() mutable {
     {
       Lock lock(self->mutex_);
-      self->changed_.wait(lock, [&] { return self->scanning_[side] != Scan::entered; });
+      self->changed_.wait(lock, [&] { return buried.scanning != Scan::entered; });
     }
     end(std::move(store));
+    const Lock lock(self->mutex_);
+    buried.has_ended = true;
   }).detach();
 }
 
@@ -226,19 +332,19 @@ Result<void> MirroredStore::State::scan(
   Store* store = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_ || failed_ || standing_[side] != Standing::current) {
-      return fail(ErrorCode::cancelled, names_[side] + " takes no part");
+    if (stopping_ || failed_ || !takes_part(side)) {
+      return fail(ErrorCode::cancelled, sides_[side].name + " takes no part");
     }
-    scanning_[side] = Scan::entered;
-    store = stores_[side].get();
+    sides_[side].scanning = Scan::entered;
+    store = sides_[side].store.get();
   }
   auto result = scan(*store, [&] {
     const std::lock_guard lock(mutex_);
-    if (scanning_[side] == Scan::entered) changed_.notify_all();
-    scanning_[side] = Scan::begun;
+    Scan& scanning = sides_[side].scanning;
+    if (std::exchange(scanning, Scan::begun) == Scan::entered) changed_.notify_all();
   });
   const std::lock_guard lock(mutex_);
-  scanning_[side] = Scan::none;
+  sides_[side].scanning = Scan::none;
   changed_.notify_all();
   return result;
 }
@@ -251,29 +357,53 @@ void MirroredStore::State::recovery_begins() {
 void MirroredStore::State::recovery_ends() {
   const std::lock_guard lock(mutex_);
   recovering_ = false;
+  recovered_ = true;
+  look_for_lacks_ = true;
   changed_.notify_all();
 }
 
-void MirroredStore::State::leave_and_wait(std::size_t side, const std::string& why) {
+Result<void> MirroredStore::State::leave_and_wait(std::size_t side, const std::string& why) {
   Lock lock(mutex_);
   begin_to_leave(side, why);
   advance(lock);
-  changed_.wait(lock, [&] { return stopping_ || failed_ || standing_[side] == Standing::left; });
+  const Side& left = sides_[side];
+  changed_.wait(lock, [&] { return stopping_ || failed_ || left.standing == Standing::left; });
+  if (left.standing == Standing::left) return {};
+  return fail(ErrorCode::unavailable, left.name + ": " + why + "; no side of the mirror is left");
+}
+
+Result<void> MirroredStore::State::join(std::size_t side, MirrorSide part) {
+  {
+    const Lock lock(mutex_);
+    Side& joining = sides_[side];
+    if (stopping_ || failed_) return fail(ErrorCode::unavailable, "the queue is being opened anew");
+    if (joining.standing != Standing::left || !joining.has_ended) {
+      return fail(ErrorCode::busy, joining.name + " takes part, or its disk has yet to answer");
+    }
+    pairs_.forget_side(side);
+    taken_back_[side].clear();
+    ++joining.generation;
+    take_in(joining, std::move(part));
+    look_for_lacks_ = true;
+  }
+  changed_.notify_all();
+  return {};
 }
 
 void MirroredStore::State::stop() {
   Lock lock(mutex_);
   // The watcher still leaves a side that hangs meanwhile.
-  ending_ = true;
+  ++awaited_;
   changed_.wait(lock, [&] { return waiting_.empty() && !advancing_; });
   stopping_ = true;
   changed_.notify_all();
   lock.unlock();
   if (watcher_.joinable()) watcher_.join();
+  if (copier_.joinable()) copier_.join();
   lock.lock();
-  for (std::size_t side = 0; side < sides; ++side) {
-    changed_.wait(lock, [&] { return scanning_[side] != Scan::entered; });
-    auto store = std::move(stores_[side]);
+  for (Side& side : sides_) {
+    changed_.wait(lock, [&] { return side.scanning != Scan::entered; });
+    auto store = std::move(side.store);
     lock.unlock();
     if (store != nullptr) end(std::move(store));
     lock.lock();

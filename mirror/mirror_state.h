@@ -1,6 +1,9 @@
 // The two sides of a MirroredStore and what is on its way to them; outlives the store where a side
-// hangs. Thread-safe: answers come from threads of the sides, and a thread of its own sees to it
-// that a side is left when it must be.
+// hangs. Thread-safe: answers come from threads of the sides; a thread of its own, the watcher,
+// sees to it that a side is left when it must be and counts again when it has everything; another
+// one copies what a side lacks (copier.h).
+//
+// mirror_state.cc has the batches and the watcher, copying_state.cc what the copier needs.
 #pragma once
 
 #include <array>
@@ -15,11 +18,25 @@
 #include <string>
 #include <thread>
 
+#include "mirror/copy_ledger.h"
 #include "mirror/location_pairs.h"
 #include "mirror/mirrored_batch.h"
 #include "mirror/mirrored_store.h"
 
 namespace brevdue::mirror {
+
+// Something that `to` lacks and the other side has.
+struct Lack {
+  enum class What : std::uint8_t {
+    message,
+    record,  // it is damaged there
+    state,   // it is older there
+  };
+  mail::QueueId id;
+  queue::Location location;  // the mirror's
+  std::size_t to = 0;
+  What what = What::message;
+};
 
 class MirroredStore::State : public std::enable_shared_from_this<State> {
  public:
@@ -31,11 +48,15 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
   void stop();
 
   LocationPairs& pairs() { return pairs_; }
-  const std::string& name(std::size_t side) const { return names_[side]; }
-  // Nothing for a side that does not take part.
+  std::string name(std::size_t side) const;
+  // Nothing for a side that is not to be read.
   std::shared_ptr<queue::Store> store(std::size_t side) const;
+  // The least that the sides that take part want in flight.
+  unsigned depth() const;
   bool is_current(std::size_t side) const;
-  std::size_t next_reader();  // the sides take turns
+  SideState state_of(std::size_t side) const;
+  unsigned generation(std::size_t side) const;  // counts its stores
+  std::size_t next_reader();                    // the sides take turns
   void notice(const std::string& text) const;
 
   // Between these stop() waits, once the sides have ended.
@@ -47,49 +68,108 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
   using Begun = std::function<void()>;
   Result<void> scan(std::size_t side,
                     const std::function<Result<void>(queue::Store&, const Begun& begun)>& scan);
-  // The side could not be read: returns when it has been left, or all has failed.
-  void leave_and_wait(std::size_t side, const std::string& why);
+  // Returns when the side has been left, or all has failed.
+  Result<void> leave_and_wait(std::size_t side, const std::string& why);
+  Result<void> join(std::size_t side, MirrorSide part);
+  // It was left, and nothing of it is in flight any more.
+  bool may_join(std::size_t side) const;
+
+  // The copier's.
+  void lacks(const Lack& lack);
+  // Waits until there may be something to copy, after recovery; false when the store is stopped.
+  bool wait_for_lacks();
+  // Some of what there is to copy; the rows of the table from `cursor` on. Nothing may mean that
+  // there is more: see pairs().is_end().
+  std::vector<Lack> find_lacks(std::uint32_t& cursor, std::size_t count);
+  // Waits until all that was asked before has been answered. False when the store is stopped.
+  bool wait_for_answers();
+  // From now on changes of them are noticed, see CopyLedger.
+  void watch(const std::vector<Lack>& lacks);
+  // Those that nothing was asked of since are held, the others let go.
+  void hold(std::vector<Lack>& lacks);
+  void let_go(mail::QueueId id);
+  // Writes to one side and waits; nothing if it was left meanwhile.
+  std::optional<queue::BatchResults> write(std::size_t side, queue::Batch batch);
+  // What was kept for a message that is held, with `at` as its place; true and the hold is over if
+  // there is none.
+  struct Held {
+    mail::QueueId id;
+    queue::Location location;
+    std::optional<queue::Location> at;  // on the side; nothing if it was discarded there
+  };
+  std::vector<CopyLedger::Kept> take_kept(std::size_t side, const std::vector<Held>& held);
+  void kept_is_done(std::size_t side, const std::vector<CopyLedger::Kept>& kept);
+  void copied(std::size_t side, std::uint64_t messages, std::uint64_t bytes);
+  CopyProgress progress_of(std::size_t side) const;
+  // Sleeps unless the store is stopped.
+  void pause(std::chrono::nanoseconds time);
+  std::optional<std::size_t> side_behind() const;
+  Result<void> copy_beside(std::size_t side);
+  // Everything has been copied: returns when the side counts, or was left.
+  void complete(std::size_t side);
+  std::uint64_t copy_rate() const { return options_.copy_rate; }
 
  private:
-  enum class Standing : std::uint8_t { current, leaving, left };
+  enum class Standing : std::uint8_t { current, behind, leaving, left };
   enum class Scan : std::uint8_t { none, entered, begun };
   using Lock = std::unique_lock<std::mutex>;
 
-  void answered(std::size_t side, std::uint64_t number, queue::BatchResults results);
+  struct Side {
+    std::string name;
+    std::shared_ptr<queue::Store> store;
+    std::function<Result<void>()> note_partner_stale;
+    std::function<Result<void>()> copy_beside;
+    std::function<Result<void>()> note_whole;
+    Standing standing = Standing::current;
+    std::string why;  // it is left
+    Scan scanning = Scan::none;
+    bool has_ended = true;    // the store that it had when it was left
+    unsigned generation = 0;  // counts its stores
+    CopyProgress progress;
+    bool complete = false;  // all has been copied
+  };
+
+  bool takes_part(std::size_t side) const;
+  void answered(std::size_t side, unsigned generation, std::uint64_t number,
+                queue::BatchResults results);
   // Finishes what can be finished, in order.
   void advance(Lock& lock);
   bool finish_first(Lock& lock);
   void begin_to_leave(std::size_t side, const std::string& why);
   void fail_everything(const std::string& why);
-  std::array<bool, sides> counting() const;
+  std::array<bool, sides> counting(const MirroredBatch& batch) const;
 
+  static void take_in(Side& side, MirrorSide part);
+  Result<void> start_sides();
   void watch();
   std::optional<std::size_t> stalled(std::chrono::steady_clock::time_point now) const;
   void leave(Lock& lock, std::size_t side);
+  void count_again(Lock& lock, std::size_t side);
   void bury(std::size_t side);
 
   const MirrorOptions options_;
-  std::array<std::string, sides> names_;
-  std::array<std::function<Result<void>()>, sides> note_partner_stale_;
   LocationPairs pairs_;
+  std::mutex submitting_;  // one thread at a time gives a side work
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::array<std::shared_ptr<queue::Store>, sides> stores_;
-  std::array<Standing, sides> standing_{};
-  std::array<std::string, sides> why_;
-  std::array<Scan, sides> scanning_{};
+  std::array<Side, sides> sides_;
   std::deque<MirroredBatch> waiting_;
   std::uint64_t first_number_ = 0;  // of waiting_
   MirroredBatch::TakenBack taken_back_;
+  CopyLedger copies_;
+  std::deque<Lack> lacks_;
   std::size_t reader_ = 0;
+  bool look_for_lacks_ = false;  // rows may have one side only
+  bool recovered_ = false;
   bool advancing_ = false;
   bool recovering_ = false;
   bool failed_ = false;
   bool failure_told_ = false;
-  bool ending_ = false;    // somebody waits for what is on its way
-  bool stopping_ = false;  // the watcher ends, no scan begins
+  unsigned awaited_ = 0;   // so many wait for what is on its way
+  bool stopping_ = false;  // the threads end, no scan begins
   std::thread watcher_;
+  std::thread copier_;
 };
 
 }  // namespace brevdue::mirror

@@ -31,7 +31,8 @@ MirroredBatch::MirroredBatch(const Batch& batch, queue::BatchDone done) : done_(
   }
 }
 
-Batch MirroredBatch::batch_for(std::size_t side, const Batch& batch, const LocationPairs& pairs,
+Batch MirroredBatch::batch_for(std::size_t side, std::uint64_t number, const Batch& batch,
+                               const LocationPairs& pairs, CopyLedger& copies,
                                std::vector<Discard> first) {
   Part& part = parts_[side];
   part.sent = true;
@@ -41,9 +42,11 @@ Batch MirroredBatch::batch_for(std::size_t side, const Batch& batch, const Locat
   for (std::size_t i = 0; i < batch.size(); ++i) {
     std::optional<Location> at;
     if (asked_[i].kind != Kind::enqueue) {
+      const bool kept = copies.keep(side, asked_[i].id, batch[i], number);
+      part.kept += kept ? 1 : 0;
       const auto pair = pairs.find(asked_[i].id, asked_[i].location);
       if (pair) at = (*pair)[side];
-      if (!at) {
+      if (!at || kept) {
         part.places.push_back(none);
         continue;
       }
@@ -69,7 +72,8 @@ const Result<Location>* MirroredBatch::result(std::size_t side, std::size_t inde
   return &(*part.results)[static_cast<std::size_t>(place)];
 }
 
-std::optional<std::size_t> MirroredBatch::failed_side(std::array<bool, sides> counts) const {
+std::optional<std::size_t> MirroredBatch::failed_side(std::array<bool, sides> counts,
+                                                      std::optional<std::size_t> needs_room) const {
   for (std::size_t side = 0; side < sides; ++side) {
     if (!counts[side] || !answered(side)) continue;
     const bool failed =
@@ -85,8 +89,9 @@ std::optional<std::size_t> MirroredBatch::failed_side(std::array<bool, sides> co
     const auto* b = result(1, i);
     if (a == nullptr || b == nullptr || a->has_value() == b->has_value()) continue;
     const ErrorCode code = a->has_value() ? b->error().code : a->error().code;
-    if (asked_[i].kind == Kind::enqueue && code == ErrorCode::storage_full) continue;
-    return a->has_value() ? 1 : 0;
+    const std::size_t side = a->has_value() ? 1 : 0;
+    const bool full = asked_[i].kind == Kind::enqueue && code == ErrorCode::storage_full;
+    if (!full || side == needs_room) return side;
   }
   return std::nullopt;
 }
@@ -116,8 +121,12 @@ Result<Location> MirroredBatch::merge_one(std::size_t index, std::array<bool, si
   if (refused) return std::unexpected(std::move(*refused));
   if (asked.kind == Kind::discard) {
     pairs.remove(asked.id, asked.location);
-  } else if (found[0] || found[1]) {
-    pairs.set(asked.id, asked.location, found);
+  } else if (auto pair = pairs.find(asked.id, asked.location); pair) {
+    // A side that was not asked may have got it meanwhile.
+    for (std::size_t side = 0; side < sides; ++side) {
+      if (found[side]) (*pair)[side] = found[side];
+    }
+    pairs.set(asked.id, asked.location, *pair);
   }
   return asked.location;
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "mirror/copy_ledger.h"
 #include "mirror/location_pairs.h"
 #include "queue/store.h"
 
@@ -23,19 +24,27 @@ class MirroredBatch {
   MirroredBatch(const queue::Batch& batch, queue::BatchDone done);
 
   // What to send to `side`, with the locations it knows, after `first`, whose results are of no
-  // interest. What it does not have it is not asked for.
-  queue::Batch batch_for(std::size_t side, const queue::Batch& batch, const LocationPairs& pairs,
+  // interest. What it does not have it is not asked for; what is being copied to it is kept in
+  // `copies`, with this batch's `number`, until kept_is_done().
+  queue::Batch batch_for(std::size_t side, std::uint64_t number, const queue::Batch& batch,
+                         const LocationPairs& pairs, CopyLedger& copies,
                          std::vector<queue::Discard> first);
   void answer(std::size_t side, queue::BatchResults results);
+  void kept_is_done(std::size_t side) { --parts_[side].kept; }
+  // The side was left: it was never asked.
+  void forget(std::size_t side) { parts_[side] = {}; }
 
   bool was_sent(std::size_t side) const { return parts_[side].sent; }
-  bool answered(std::size_t side) const { return parts_[side].results.has_value(); }
+  bool answered(std::size_t side) const {
+    return parts_[side].results.has_value() && parts_[side].kept == 0;
+  }
   // When the first of the sides answered.
   std::optional<std::chrono::steady_clock::time_point> first_answer() const { return first_; }
 
   // The side that failed, by its answer alone or beside the other's; nothing if none did.
-  // `counts`: whose answers matter.
-  std::optional<std::size_t> failed_side(std::array<bool, sides> counts) const;
+  // `counts`: whose answers matter. `needs_room`: one that must have room where the other has.
+  std::optional<std::size_t> failed_side(std::array<bool, sides> counts,
+                                         std::optional<std::size_t> needs_room) const;
   // The results of those that count, all of which have answered and none failed. Keeps `pairs`.
   queue::BatchResults merge(std::array<bool, sides> counts, LocationPairs& pairs,
                             TakenBack& taken_back) const;
@@ -52,6 +61,7 @@ class MirroredBatch {
   };
   struct Part {
     bool sent = false;
+    std::size_t kept = 0;              // in the ledger of copies
     std::vector<std::int32_t> places;  // of each that was asked, among what was sent; or none
     std::optional<queue::BatchResults> results;
   };

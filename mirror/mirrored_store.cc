@@ -26,16 +26,8 @@ void MirroredStore::submit(queue::Batch batch, queue::BatchDone done) {
   state_->submit(std::move(batch), std::move(done));
 }
 
-bool MirroredStore::is_current(std::size_t side) const {
-  return state_->is_current(side);
-}
-
 unsigned MirroredStore::depth() const {
-  unsigned least = UINT32_MAX;
-  for (std::size_t side = 0; side < sides; ++side) {
-    if (const auto store = state_->store(side)) least = std::min(least, store->depth());
-  }
-  return least == UINT32_MAX ? 1 : least;
+  return state_->depth();
 }
 
 std::uint64_t MirroredStore::room() const {
@@ -48,6 +40,41 @@ std::uint64_t MirroredStore::room() const {
     }
   }
   return any ? least : 0;
+}
+
+bool MirroredStore::is_current(std::size_t side) const {
+  return state_->is_current(side);
+}
+
+MirroredStore::Handle MirroredStore::handle() const {
+  return Handle(state_);
+}
+
+SideState MirroredStore::Handle::state_of(std::size_t side) const {
+  const auto state = state_.lock();
+  return state == nullptr ? SideState::left : state->state_of(side);
+}
+
+CopyProgress MirroredStore::Handle::progress_of(std::size_t side) const {
+  const auto state = state_.lock();
+  return state == nullptr ? CopyProgress() : state->progress_of(side);
+}
+
+Result<void> MirroredStore::Handle::leave(std::size_t side, const std::string& why) const {
+  const auto state = state_.lock();
+  if (state == nullptr) return fail(ErrorCode::unavailable, "the queue is being opened anew");
+  return state->leave_and_wait(side, why);
+}
+
+bool MirroredStore::Handle::may_join(std::size_t side) const {
+  const auto state = state_.lock();
+  return state != nullptr && state->may_join(side);
+}
+
+Result<void> MirroredStore::Handle::join(std::size_t side, MirrorSide part) const {
+  const auto state = state_.lock();
+  if (state == nullptr) return fail(ErrorCode::unavailable, "the queue is being opened anew");
+  return state->join(side, std::move(part));
 }
 
 // What one side cannot give, the other one may.
@@ -64,6 +91,9 @@ Result<Found> MirroredStore::read(mail::QueueId id, const Location& location, Re
     found = read(*store, *(*pair)[side]);
     if (found) break;
     if (found.error().code == ErrorCode::not_found) continue;
+    if (found.error().code == ErrorCode::corrupt) {
+      state.lacks({id, location, side, Lack::What::record});
+    }
     state.notice("mirror: " + state.name(side) + ": " + describe(found.error()));
   }
   return found;
