@@ -54,7 +54,11 @@ void Copier::run() {
     } while (nothing_left == false);
     if (!nothing_left) continue;
     if (!behind || state_.state_of(*behind) != SideState::behind) continue;
-    if (auto copied = state_.copy_beside(*behind); !copied) {
+    const auto pace = [&](std::uint64_t bytes) {
+      state_.copied(*behind, 0, bytes);
+      return keep_to_the_rate(bytes) && state_.state_of(*behind) == SideState::behind;
+    };
+    if (auto copied = state_.copy_beside(*behind, pace); !copied) {
       static_cast<void>(state_.leave_and_wait(*behind, describe(copied.error())));
     } else {
       state_.complete(*behind);
@@ -282,14 +286,14 @@ bool Copier::write_kept(std::size_t side, const std::vector<Copy>& copies) {
   }
 }
 
-void Copier::keep_to_the_rate(std::uint64_t bytes) {
+bool Copier::keep_to_the_rate(std::uint64_t bytes) {
   const std::uint64_t rate = state_.copy_rate();
-  if (rate == 0 || bytes == 0) return;
+  if (rate == 0) return state_.pause(std::chrono::nanoseconds(0));
   const auto now = std::chrono::steady_clock::now();
   const auto takes = std::chrono::nanoseconds(
       static_cast<std::int64_t>(static_cast<double>(bytes) / static_cast<double>(rate) * 1e9));
   free_at_ = std::max(free_at_, now) + takes;
-  if (free_at_ > now) state_.pause(free_at_ - now);
+  return state_.pause(std::max(free_at_ - now, std::chrono::nanoseconds(0)));
 }
 
 }  // namespace brevdue::mirror

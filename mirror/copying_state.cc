@@ -153,9 +153,9 @@ CopyProgress MirroredStore::State::progress_of(std::size_t side) const {
   return progress;
 }
 
-void MirroredStore::State::pause(std::chrono::nanoseconds time) {
+bool MirroredStore::State::pause(std::chrono::nanoseconds time) {
   Lock lock(mutex_);
-  changed_.wait_for(lock, time, [&] { return stopping_ || failed_; });
+  return !changed_.wait_for(lock, time, [&] { return stopping_ || failed_; });
 }
 
 std::optional<std::size_t> MirroredStore::State::side_behind() const {
@@ -166,13 +166,13 @@ std::optional<std::size_t> MirroredStore::State::side_behind() const {
   return std::nullopt;
 }
 
-Result<void> MirroredStore::State::copy_beside(std::size_t side) {
-  std::function<Result<void>()> copy;
+Result<void> MirroredStore::State::copy_beside(std::size_t side, const queue::CopyPace& pace) {
+  std::function<Result<void>(const queue::CopyPace&)> copy;
   {
     const std::lock_guard lock(mutex_);
     copy = sides_[side].copy_beside;
   }
-  return copy ? copy() : Result<void>();
+  return copy ? copy(pace) : Result<void>();
 }
 
 void MirroredStore::State::complete(std::size_t side) {

@@ -52,6 +52,7 @@ Result<void> MirroredStore::State::start_sides() {
       return propagate(std::move(noted.error()), other.name);
     }
     sides_[i].standing = Standing::left;
+    sides_[i].why = describe(*failed[i]);
     notice(fmt::format("mirror: {} is left: it cannot be started ({}); mail goes on with {} alone",
                        sides_[i].name, describe(*failed[i]), other.name));
   }
@@ -62,12 +63,18 @@ Result<void> MirroredStore::State::start() {
   if (auto done = start_sides(); !done) return done;
   watcher_ = std::thread([this] { watch(); });
   copier_ = std::thread([this] { Copier(*this).run(); });
+  if (options_.started) options_.started();
   return {};
 }
 
 std::string MirroredStore::State::name(std::size_t side) const {
   const std::lock_guard lock(mutex_);
   return sides_[side].name;
+}
+
+std::string MirroredStore::State::why_left(std::size_t side) const {
+  const std::lock_guard lock(mutex_);
+  return sides_[side].why;
 }
 
 void MirroredStore::State::notice(const std::string& text) const {

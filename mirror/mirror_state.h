@@ -49,6 +49,7 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
 
   LocationPairs& pairs() { return pairs_; }
   std::string name(std::size_t side) const;
+  std::string why_left(std::size_t side) const;
   // Nothing for a side that is not to be read.
   std::shared_ptr<queue::Store> store(std::size_t side) const;
   // The least that the sides that take part want in flight.
@@ -101,10 +102,10 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
   void kept_is_done(std::size_t side, const std::vector<CopyLedger::Kept>& kept);
   void copied(std::size_t side, std::uint64_t messages, std::uint64_t bytes);
   CopyProgress progress_of(std::size_t side) const;
-  // Sleeps unless the store is stopped.
-  void pause(std::chrono::nanoseconds time);
+  // Sleeps; false, and at once, when the store is stopped.
+  bool pause(std::chrono::nanoseconds time);
   std::optional<std::size_t> side_behind() const;
-  Result<void> copy_beside(std::size_t side);
+  Result<void> copy_beside(std::size_t side, const queue::CopyPace& pace);
   // Everything has been copied: returns when the side counts, or was left.
   void complete(std::size_t side);
   std::uint64_t copy_rate() const { return options_.copy_rate; }
@@ -118,7 +119,7 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
     std::string name;
     std::shared_ptr<queue::Store> store;
     std::function<Result<void>()> note_partner_stale;
-    std::function<Result<void>()> copy_beside;
+    std::function<Result<void>(const queue::CopyPace&)> copy_beside;
     std::function<Result<void>()> note_whole;
     Standing standing = Standing::current;
     std::string why;  // it is left

@@ -55,6 +55,11 @@ SideState MirroredStore::Handle::state_of(std::size_t side) const {
   return state == nullptr ? SideState::left : state->state_of(side);
 }
 
+std::string MirroredStore::Handle::why_left(std::size_t side) const {
+  const auto state = state_.lock();
+  return state == nullptr ? "" : state->why_left(side);
+}
+
 CopyProgress MirroredStore::Handle::progress_of(std::size_t side) const {
   const auto state = state_.lock();
   return state == nullptr ? CopyProgress() : state->progress_of(side);

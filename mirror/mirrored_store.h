@@ -28,6 +28,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "queue/staged_copy.h"
 #include "queue/store.h"
 
 namespace brevdue::mirror {
@@ -43,7 +44,7 @@ struct MirrorSide {
   // this one is stale:
   bool is_behind = false;
   // Copies what lies beside the stores. From a thread of the mirror, while mail goes on.
-  std::function<Result<void>()> copy_beside{};
+  std::function<Result<void>(const queue::CopyPace&)> copy_beside{};
   // Notes durably that each side has everything, on this side first. As note_partner_stale.
   std::function<Result<void>()> note_whole{};
 };
@@ -55,6 +56,8 @@ struct MirrorOptions {
   std::uint64_t copy_rate = 0;
   // What an operator must know, one line each. Any thread; must not call the store.
   std::function<void(const std::string&)> notice;
+  // Called within start(), when a side may join.
+  std::function<void()> started;
 };
 
 enum class SideState : std::uint8_t {
@@ -95,6 +98,8 @@ class MirroredStore final : public queue::Store {
     explicit Handle(std::weak_ptr<State> state) : state_(std::move(state)) {}
     SideState state_of(std::size_t side) const;
     bool takes_part(std::size_t side) const { return state_of(side) != SideState::left; }
+    std::string why_left(std::size_t side) const;
+    bool is_gone() const { return state_.expired(); }
     // Of a side that is behind.
     CopyProgress progress_of(std::size_t side) const;
     // Returns when the side has been left; an error if nothing is acknowledged any more.

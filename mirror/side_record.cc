@@ -49,15 +49,20 @@ std::optional<SideRecord> parse_lines(std::string_view lines) {
   const auto partner = take(lines, "partner-is");
   if (!partner || (*partner != "current" && *partner != "stale")) return std::nullopt;
   record.partner_is_stale = *partner == "stale";
+  const auto self = take(lines, "self-is");
+  if (!self || (*self != "whole" && *self != "incomplete")) return std::nullopt;
+  record.self_is_incomplete = *self == "incomplete";
   if (!lines.empty()) return std::nullopt;
   return record;
 }
 }  // namespace
 
 std::string encode(const SideRecord& record) {
-  std::string text = fmt::format("{}set {}\nself {}\npartner {}\nepoch {}\npartner-is {}\n",
-                                 first_line, record.set, record.self, record.partner, record.epoch,
-                                 record.partner_is_stale ? "stale" : "current");
+  std::string text =
+      fmt::format("{}set {}\nself {}\npartner {}\nepoch {}\npartner-is {}\nself-is {}\n",
+                  first_line, record.set, record.self, record.partner, record.epoch,
+                  record.partner_is_stale ? "stale" : "current",
+                  record.self_is_incomplete ? "incomplete" : "whole");
   return text + fmt::format("{}{:08x}\n", last_name, crc32c(text));
 }
 

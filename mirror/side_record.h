@@ -1,5 +1,5 @@
 // What one side of a mirror knows of the mirror: the file "mirror" in its spool directory, text in
-// seven lines, the last of which is the CRC32C of those before.
+// eight lines, the last of which is the CRC32C of those before.
 //
 //   brevdue-mirror 1
 //   set UUID              the mirror both sides belong to
@@ -7,6 +7,7 @@
 //   partner UUID          the other one
 //   epoch N               raised whenever a side is left or comes back
 //   partner-is current    or stale: it misses what was acknowledged in this epoch
+//   self-is whole         or incomplete: it is being written anew from the other
 //   crc32c XXXXXXXX
 //
 // Before the first answer that one side gives alone, that side's file says durably that the other
@@ -30,6 +31,7 @@ struct SideRecord {
   std::string partner;
   std::uint64_t epoch = 0;
   bool partner_is_stale = false;
+  bool self_is_incomplete = false;
 
   bool operator==(const SideRecord&) const = default;
 };

@@ -27,6 +27,12 @@ Result<StartPlan> plan_with_one(const std::array<FoundSide, 2>& found, std::size
                     "over from {}; empty it, or name another directory",
                     there.path, here.path));
   }
+  if (here.record->self_is_incomplete) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("{} was being written anew from the other side when it stopped, so it "
+                            "has only a part of the mail; bring the other disk back",
+                            here.path));
+  }
   if (!here.record->partner_is_stale) {
     const std::string state =
         there.trouble.empty() ? there.path + " holds no spool" : there.path + ": " + there.trouble;
@@ -38,7 +44,8 @@ Result<StartPlan> plan_with_one(const std::array<FoundSide, 2>& found, std::size
   }
   StartPlan plan{.sides = {}, .epoch = here.record->epoch};
   plan.sides[known] = Standing::current;
-  plan.sides[1 - known] = there.trouble.empty() ? Standing::stale : Standing::absent;
+  // Also where there is nothing yet: it may be a disk that is not mounted.
+  plan.sides[1 - known] = Standing::absent;
   return plan;
 }
 
@@ -50,9 +57,9 @@ Result<StartPlan> plan_with_none(const std::array<FoundSide, 2>& found) {
     }
     if (side.holds_mail) {
       return no_pair(
-          fmt::format("{} holds mail of a spool that is no mirror; export it with the "
-                      "backend it was made for and begin with empty directories",
-                      side.path));
+          fmt::format("{} holds mail of a spool that is no mirror; say {} to make it the first "
+                      "side of one, start Brevdue, and attach the other side then",
+                      side.path, attach(side)));
     }
   }
   return StartPlan{.sides = {Standing::current, Standing::current}, .is_new = true};
@@ -69,17 +76,27 @@ Result<StartPlan> plan_with_both(const std::array<FoundSide, 2>& found) {
     return no_pair(
         fmt::format("{} is the same side as {}, or a copy of it", found[1].path, found[0].path));
   }
-  if (a.partner_is_stale && b.partner_is_stale) {
+  if (a.partner_is_stale && b.partner_is_stale && a.self_is_incomplete == b.self_is_incomplete) {
     return fail(ErrorCode::unavailable,
                 fmt::format("{} and {} were each used without the other, so that each may have "
                             "mail that the other has not; export one, then keep the other with {}",
                             found[0].path, found[1].path, attach(found[1])));
   }
+  for (std::size_t side = 0; side < 2; ++side) {
+    if (!found[side].record->self_is_incomplete || found[1 - side].record->partner_is_stale) {
+      continue;
+    }
+    return fail(ErrorCode::unavailable,
+                fmt::format("{} was being written anew from the other side when it stopped, and {} "
+                            "does not know of it; say {} if that one has all mail",
+                            found[side].path, found[1 - side].path, attach(found[1 - side])));
+  }
   StartPlan plan{.sides = {Standing::current, Standing::current},
                  .epoch = std::max(a.epoch, b.epoch)};
   // Also of a side that was replaced and is put in again: only the survivor's word counts.
   if (a.partner_is_stale || b.partner_is_stale) {
-    plan.sides[a.partner_is_stale ? 1 : 0] = Standing::stale;
+    const bool first_survives = a.partner_is_stale && !a.self_is_incomplete;
+    plan.sides[first_survives ? 1 : 0] = Standing::stale;
     return plan;
   }
   if (a.partner != b.self || b.partner != a.self) {

@@ -25,7 +25,7 @@ struct FoundSide {
 enum class Standing : std::uint8_t {
   current,  // has all that was acknowledged
   stale,    // is there, and is to be written anew
-  absent,
+  absent,   // or holds no spool yet: it is put in by the operator
 };
 
 struct StartPlan {

@@ -77,6 +77,18 @@ Result<void> SpoolDirectory::take_lock(FileSystem& files) {
   return write_all(files, lock_.get(), fmt::format("{}\n", ::getpid()), 0);
 }
 
+// Written without the other side, it would have mail that the mirror does not know of.
+Result<void> SpoolDirectory::check_mirror(FileSystem& files) {
+  const auto record = files.open(directory_.get(), "mirror", O_RDONLY, 0);
+  if (!record && record.error().code == ErrorCode::not_found) return {};
+  if (!record) return propagate(record.error(), path_);
+  return fail(ErrorCode::unsupported,
+              fmt::format("spool {0} is one side of a mirror; set queue.backend = \"mirror\" and "
+                          "name both sides in queue.mirror.paths, or, to go on with this side "
+                          "alone, remove {0}/mirror",
+                          path_));
+}
+
 Result<void> SpoolDirectory::check_format(FileSystem& files, const SpoolOptions& options) {
   auto text = read_file(files, directory_.get(), "FORMAT", format_bytes_max);
   if (!text && text.error().code != ErrorCode::not_found) {
@@ -123,12 +135,18 @@ Result<SpoolDirectory> SpoolDirectory::open(FileSystem& files, const SpoolOption
     if (auto good = spool.check_format(files, options); !good) {
       return propagate(std::move(good.error()));
     }
+    if (!options.side_of_mirror) {
+      if (auto alone = spool.check_mirror(files); !alone) return propagate(alone.error());
+    }
     if (auto locked = spool.take_lock(files); !locked) return propagate(std::move(locked.error()));
     return spool;
   }
   if (auto locked = spool.take_lock(files); !locked) return propagate(std::move(locked.error()));
   if (auto good = spool.check_format(files, options); !good) {
     return propagate(std::move(good.error()));
+  }
+  if (!options.side_of_mirror) {
+    if (auto alone = spool.check_mirror(files); !alone) return propagate(alone.error());
   }
   for (const char* name : {"staged", "quarantine", options.backend.c_str()}) {
     if (auto made = ensure_directory(files, spool.fd(), name); !made) {

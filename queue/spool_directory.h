@@ -5,6 +5,7 @@
 //   staged/     content too large for a store, one file a message, named by its queue id
 //   quarantine/ what recovery found damaged
 //   id-floor    ids below this were handed out (text, microseconds)
+//   mirror      of a side of a mirror: what it knows of the mirror (mirror/side_record.h)
 //   NAME/       the backend's own files
 //
 // Opening creates what is missing. A spool of another backend or of a newer format, and a lock that
@@ -24,8 +25,9 @@ struct SpoolOptions {
   std::string path;
   std::string backend;       // "iouring", "lmdb", "maildir"
   unsigned backend_version;  // what this build writes; an older one on disk is refused as well
-  bool read_only =
-      false;  // for looking at a stopped spool: creates nothing, takes the lock all the same
+  // For looking at a stopped spool: creates nothing, takes the lock all the same.
+  bool read_only = false;
+  bool side_of_mirror = false;  // one that is and one that is not are not taken for each other
 };
 
 class SpoolDirectory {
@@ -42,6 +44,7 @@ class SpoolDirectory {
  private:
   SpoolDirectory() = default;
   Result<void> take_lock(FileSystem& files);
+  Result<void> check_mirror(FileSystem& files);
   Result<void> check_format(FileSystem& files, const SpoolOptions& options);
 
   std::string path_;

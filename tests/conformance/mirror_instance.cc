@@ -14,7 +14,8 @@ std::unique_ptr<queue::Store> mirror_of(std::unique_ptr<queue::Store> a,
   const auto note = [] { return Result<void>(); };
   return std::make_unique<mirror::MirroredStore>(
       std::array<mirror::MirrorSide, 2>{{{"a", std::move(a), note}, {"b", std::move(b), note}}},
-      mirror::MirrorOptions{.stall_max = std::chrono::seconds(60), .notice = {}});
+      mirror::MirrorOptions{
+          .stall_max = std::chrono::seconds(60), .copy_rate = 0, .notice = {}, .started = {}});
 }
 
 class MirroredMemory final : public StoreDisk {

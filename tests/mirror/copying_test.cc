@@ -54,7 +54,7 @@ class CopyingTest : public testing::Test {
                       return {};
                     },
                     .is_behind = is_behind};
-    part.copy_beside = [this]() -> Result<void> {
+    part.copy_beside = [this](const queue::CopyPace&) -> Result<void> {
       ++copied_beside_;
       if (cannot_copy_beside_) return fail(ErrorCode::io_failure, "staged");
       return {};

@@ -101,12 +101,13 @@ class MirroredStoreTest : public testing::Test {
         return {};
       };
     }
-    mirror_ = std::make_unique<MirroredStore>(
-        std::move(sides),
-        mirror::MirrorOptions{.stall_max = stall_max, .notice = [this](const std::string& text) {
-                                const std::lock_guard lock(mutex_);
-                                notices_ += text + "\n";
-                              }});
+    mirror::MirrorOptions options;
+    options.stall_max = stall_max;
+    options.notice = [this](const std::string& text) {
+      const std::lock_guard lock(mutex_);
+      notices_ += text + "\n";
+    };
+    mirror_ = std::make_unique<MirroredStore>(std::move(sides), std::move(options));
     ASSERT_TRUE(mirror_->start());
   }
 
@@ -365,6 +366,20 @@ TEST_F(MirroredStoreTest, ASideThatCannotBeScannedIsLeft) {
     EXPECT_FALSE(mirror_->is_current(side));
     EXPECT_EQ(noted_[1 - side], 1);
     EXPECT_EQ(content(1, found.messages.at(1).location), "content 1");
+    mirror_.reset();
+    while (alive_ > 0) std::this_thread::sleep_for(1ms);
+  }
+}
+
+TEST_F(MirroredStoreTest, ASideThatCannotBeStartedIsLeft) {
+  for (const std::size_t side : {0u, 1u}) {
+    for (auto& count : noted_) count = 0;
+    control_[side].failing_starts = 1;
+    open();
+    EXPECT_FALSE(mirror_->is_current(side));
+    EXPECT_EQ(noted_[1 - side], 1);
+    EXPECT_TRUE(put(side + 1));
+    EXPECT_THAT(notices(), HasSubstr("is left: it cannot be started"));
     mirror_.reset();
     while (alive_ > 0) std::this_thread::sleep_for(1ms);
   }

@@ -22,7 +22,7 @@ class SideRecordTest : public testing::Test {
     return mirror::read_side_record(files_, spool_.fd(), "/spool");
   }
 
-  const SideRecord record_{random_uuid(), random_uuid(), random_uuid(), 12, true};
+  const SideRecord record_{random_uuid(), random_uuid(), random_uuid(), 12, true, true};
   RealFileSystem real_files_;
   FaultyFileSystem files_{real_files_};
   TemporaryDirectory spool_;
@@ -32,6 +32,7 @@ TEST_F(SideRecordTest, IsReadAsWritten) {
   for (const bool stale : {true, false}) {
     SideRecord record = record_;
     record.partner_is_stale = stale;
+    record.self_is_incomplete = !stale;
     ASSERT_TRUE(mirror::write_side_record(files_, spool_.fd(), record));
     const auto found = read();
     ASSERT_TRUE(found.has_value()) << describe(found.error());
@@ -49,7 +50,7 @@ TEST_F(SideRecordTest, SaysWhatItSays) {
   const std::string text = encode(record_);
   EXPECT_EQ(text.substr(0, text.find("crc32c")),
             "brevdue-mirror 1\nset " + record_.set + "\nself " + record_.self + "\npartner " +
-                record_.partner + "\nepoch 12\npartner-is stale\n");
+                record_.partner + "\nepoch 12\npartner-is stale\nself-is incomplete\n");
 }
 
 // Whatever happens to a byte, or to the end, it is not taken for another record.
@@ -83,17 +84,20 @@ TEST_F(SideRecordTest, WhatIsNotARecordIsRefusedWithACheckSumThatFits) {
   const std::string self = "self " + record_.self + "\n";
   const std::string partner = "partner " + record_.partner + "\n";
   const std::string head = "brevdue-mirror 1\n";
+  const std::string last = "self-is whole\n";
   EXPECT_TRUE(mirror::decode_side_record(
-      summed(head + set + self + partner + "epoch 1\npartner-is current\n"), "/spool"));
+      summed(head + set + self + partner + "epoch 1\npartner-is current\n" + last), "/spool"));
   for (const std::string& text :
        {head, head + set + self + partner + "epoch 1\n",
-        head + set + self + partner + "epoch -1\npartner-is current\n",
-        head + set + self + partner + "epoch 99999999999999999999\npartner-is current\n",
-        head + set + self + partner + "epoch 1x\npartner-is current\n",
-        head + set + self + partner + "epoch 1\npartner-is fine\n",
-        head + set + self + partner + "epoch 1\npartner-is current\nmore 1\n",
-        head + self + set + partner + "epoch 1\npartner-is current\n",
-        head + "set x\n" + self + partner + "epoch 1\npartner-is current\n"}) {
+        head + set + self + partner + "epoch 1\npartner-is current\n",
+        head + set + self + partner + "epoch 1\npartner-is current\nself-is fine\n",
+        head + set + self + partner + "epoch -1\npartner-is current\n" + last,
+        head + set + self + partner + "epoch 99999999999999999999\npartner-is current\n" + last,
+        head + set + self + partner + "epoch 1x\npartner-is current\n" + last,
+        head + set + self + partner + "epoch 1\npartner-is fine\n" + last,
+        head + set + self + partner + "epoch 1\npartner-is current\n" + last + "more 1\n",
+        head + self + set + partner + "epoch 1\npartner-is current\n" + last,
+        head + "set x\n" + self + partner + "epoch 1\npartner-is current\n" + last}) {
     const auto found = mirror::decode_side_record(summed(text), "/spool");
     ASSERT_FALSE(found) << text;
     EXPECT_EQ(found.error().code, ErrorCode::corrupt);

@@ -21,8 +21,8 @@ class StartPlanTest : public testing::Test {
   StartPlanTest() {
     a_.path = "/disk/a";
     b_.path = "/disk/b";
-    a_.record = SideRecord{set_, random_uuid(), "", 5, false};
-    b_.record = SideRecord{set_, random_uuid(), a_.record->self, 5, false};
+    a_.record = SideRecord{set_, random_uuid(), "", 5};
+    b_.record = SideRecord{set_, random_uuid(), a_.record->self, 5};
     a_.record->partner = b_.record->self;
   }
 
@@ -102,10 +102,30 @@ TEST_F(StartPlanTest, TheSurvivorStartsAlone) {
   expect_plan(Standing::current, Standing::absent);
 }
 
-TEST_F(StartPlanTest, AnEmptyDiskInPlaceOfTheStaleOneIsWrittenAnew) {
+// It may be where a disk is mounted as a rule.
+TEST_F(StartPlanTest, AnEmptyDirectoryInPlaceOfTheStaleOneIsLeftAlone) {
   a_.record->partner_is_stale = true;
   b_.record.reset();
+  expect_plan(Standing::current, Standing::absent);
+}
+
+TEST_F(StartPlanTest, ASideThatWasBeingWrittenIsWrittenAnew) {
+  a_.record->partner_is_stale = true;
+  b_.record->self_is_incomplete = true;
   expect_plan(Standing::current, Standing::stale);
+  // The operator has said which of two that went on alone is kept.
+  b_.record->partner_is_stale = true;
+  expect_plan(Standing::current, Standing::stale);
+}
+
+TEST_F(StartPlanTest, ASideThatWasBeingWrittenHasOnlyAPart) {
+  b_.record->self_is_incomplete = true;
+  expect_refused(ErrorCode::unavailable, "does not know of it");
+  a_.record.reset();
+  a_.trouble = "Input/output error";
+  expect_refused(ErrorCode::unavailable, "only a part of the mail");
+  b_.record->partner_is_stale = true;
+  expect_refused(ErrorCode::unavailable, "only a part of the mail");
 }
 
 TEST_F(StartPlanTest, MailOfAnotherSpoolInPlaceOfTheStaleOneIsNotWrittenOver) {

@@ -45,6 +45,18 @@ class SpoolDirectoryTest : public testing::Test {
   std::string path_ = parent_.path_of("spool");
 };
 
+TEST_F(SpoolDirectoryTest, ASideOfAMirrorIsNotTakenForASpoolOfItsOwn) {
+  ASSERT_TRUE(open());
+  parent_.write("spool/mirror", "whatever");
+  for (SpoolOptions asked : {options(), reading()}) {
+    const Error error = refused(asked);
+    EXPECT_EQ(error.code, ErrorCode::unsupported);
+    EXPECT_THAT(error.context, HasSubstr("one side of a mirror"));
+    asked.side_of_mirror = true;
+    EXPECT_TRUE(SpoolDirectory::open(files_, asked));
+  }
+}
+
 TEST_F(SpoolDirectoryTest, IsCreated) {
   const auto spool = open();
   ASSERT_TRUE(spool.has_value());
