@@ -60,9 +60,10 @@ def children(pid):
 
 
 def alive(pid):
-    """Neither gone nor a zombie."""
+    """Neither gone nor a zombie. While a thread is left the process has its files and locks."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
 
