@@ -93,6 +93,26 @@ Result<void> ImageFile::sync() {
   return {};
 }
 
+// Through memory: what a copy between file systems takes.
+static Result<void> copy_bytes(int from, int to, ByteRange extent, const std::string& copy) {
+  std::vector<std::byte> block(1 << 20);
+  for (std::uint64_t at = extent.offset; at < extent.end();) {
+    const auto wanted = std::min<std::uint64_t>(block.size(), extent.end() - at);
+    const ssize_t got = ::pread(from, block.data(), wanted, static_cast<off_t>(at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return fail_os(got < 0 ? errno : EIO, "read for " + copy);
+    for (ssize_t put = 0; put < got;) {
+      const ssize_t done = ::pwrite(to, block.data() + put, static_cast<std::size_t>(got - put),
+                                    static_cast<off_t>(at) + put);
+      if (done < 0 && errno == EINTR) continue;
+      if (done < 0) return fail_os(errno, "write image " + copy);
+      put += done;
+    }
+    at += static_cast<std::uint64_t>(got);
+  }
+  return {};
+}
+
 Result<void> ImageFile::copy_extent(int to, ByteRange extent, const std::string& copy) const {
   auto from_at = static_cast<off_t>(extent.offset);
   auto to_at = from_at;
@@ -101,6 +121,10 @@ Result<void> ImageFile::copy_extent(int to, ByteRange extent, const std::string&
     const auto left = static_cast<std::size_t>(end - from_at);
     const ssize_t moved = ::copy_file_range(fd_.get(), &from_at, to, &to_at, left, 0);
     if (moved < 0 && errno == EINTR) continue;
+    if (moved < 0 && errno == EXDEV) {
+      const auto at = static_cast<std::uint64_t>(from_at);
+      return copy_bytes(fd_.get(), to, {at, extent.end() - at}, copy);
+    }
     if (moved < 0) return fail_os(errno, "copy image " + path_ + " to " + copy);
     if (moved == 0) return fail_os(EIO, "image " + path_ + " became shorter");
   }
