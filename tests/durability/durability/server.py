@@ -21,8 +21,12 @@ class StartFailure(Exception):
     """Brevdue does not come up: a fault of what is tested."""
 
 
+# Small files: segments are reused within one run.
+SIZES = {"reserve": "32MiB", "segment_size": "16MiB", "growth_step": "8MiB"}
+
+
 class Brevdue:
-    def __init__(self, program, backend, spool, folder, sockets, next_hop, mark, stop):
+    def __init__(self, program, backend, spool, folder, sockets, next_hop, mark, stop, sizes=None):
         self.program = program
         self.backend = backend
         self.spool = spool
@@ -32,6 +36,7 @@ class Brevdue:
         self.next_hop = next_hop
         self.mark = mark
         self.stop_asked = stop
+        self.sizes = sizes or SIZES
         self.master = None
         self.port = 0
         self.from_here = 0
@@ -39,16 +44,16 @@ class Brevdue:
         self.log.touch()
 
     def _config_text(self):
-        # Small files and pauses: segments are reused, and messages tried again, within one run.
+        # Small pauses: messages are tried again within one run.
         return f"""hostname = "durability.test"
 [queue]
 backend = "{self.backend}"
 path = "{self.spool}"
-reserve = "32MiB"
+reserve = "{self.sizes['reserve']}"
 [queue.iouring]
-segment_size = "16MiB"
+segment_size = "{self.sizes['segment_size']}"
 [queue.lmdb]
-growth_step = "8MiB"
+growth_step = "{self.sizes['growth_step']}"
 [control]
 socket = "{self.control}"
 [smtpd]

@@ -93,7 +93,7 @@ class Load:
 class Sink:
     """One long-lived sink with faults: 4xx at several stages, 5xx for some recipients."""
 
-    def __init__(self, program, folder, sockets, seed, mark):
+    def __init__(self, program, folder, sockets, seed, mark, deferred=0.06):
         self.control = sockets / "sink"
         self.book = folder / "sink.book"
         with open(folder / "sink.log", "wb") as errors:
@@ -104,7 +104,7 @@ class Sink:
                  "--reply-at", "mail", "451", "--share", "0.01",
                  "--reply-at", "rcpt", "450", "--share", "0.03",
                  "--reply-at", "rcpt", "550", "--only-recipient", REFUSED + "*",
-                 "--reply-at", "dot", "452", "--share", "0.06"],
+                 "--reply-at", "dot", "452", "--share", f"{deferred:g}"],
                 mark, stdout=-1, stderr=errors)
         first = self.process.stdout.readline().decode()
         if not first.startswith("listening on "):
