@@ -1,0 +1,130 @@
+#include "tests/powerloss/spool_reader.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "bench/load/content.h"
+#include "core/crc32c.h"
+#include "core/file_system.h"
+#include "core/log.h"
+#include "daemon/module_options.h"
+#include "daemon/store_choice.h"
+#include "queue/spool_directory.h"
+
+namespace brevdue::powerloss {
+
+namespace {
+constexpr std::string_view key_field = "X-Book: ";
+
+class Found final : public queue::RecoverySink {
+ public:
+  void message(queue::RecoveredMessage message) override { messages.push_back(std::move(message)); }
+  void quarantined(queue::Quarantined found) override {
+    damage.push_back(found.where + ": " + found.why);
+  }
+  std::vector<queue::RecoveredMessage> messages;
+  std::vector<std::string> damage;
+};
+
+std::string_view name_of(mail::RecipientStatus status) {
+  switch (status) {
+    case mail::RecipientStatus::pending:
+      return "pending";
+    case mail::RecipientStatus::deferred:
+      return "deferred";
+    case mail::RecipientStatus::relayed:
+      return "relayed";
+    case mail::RecipientStatus::failed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+// A DSN carries the header of what it is about in a part of its own: only the outer one counts.
+void judge_content(std::string_view content, FoundMessage& message) {
+  const std::string_view header = content.substr(0, content.find("\r\n\r\n"));
+  const std::size_t at = header.find(key_field);
+  message.verdict = "whole";
+  if (at == std::string_view::npos) return;
+  const std::size_t begin = at + key_field.size();
+  message.key = header.substr(begin, header.find("\r\n", begin) - begin);
+  const auto key = load::parse_book_key(message.key);
+  if (!key || crc32c(content.substr(at)) != load::Content(*key).crc()) message.verdict = "altered";
+}
+
+class Reader {
+ public:
+  Reader(queue::Store& store, FileSystem& files, int spool)
+      : store_(store), files_(files), spool_(spool) {}
+
+  Result<FoundMessage> read(const queue::RecoveredMessage& recovered) {
+    auto envelope = mail::decode_envelope(recovered.envelope.view());
+    if (!envelope) return propagate(std::move(envelope.error()), recovered.id.text());
+    FoundMessage message;
+    message.id = recovered.id;
+    message.reverse_path = envelope->reverse_path;
+    for (std::uint32_t i = 0; i < envelope->recipients.size(); ++i) {
+      message.recipients.emplace_back(envelope->recipients[i].address,
+                                      name_of(recovered.state.status_of(i)));
+    }
+    if (auto content = content_of(recovered, *envelope)) {
+      judge_content(*content, message);
+    } else {
+      message.verdict = "unreadable: " + describe(content.error());
+    }
+    return message;
+  }
+
+ private:
+  Result<std::string> content_of(const queue::RecoveredMessage& recovered,
+                                 const mail::Envelope& envelope) {
+    if (envelope.content.staged) {
+      auto content =
+          read_file(files_, spool_, "staged/" + recovered.id.text(), envelope.content.size);
+      if (content && crc32c(*content) != envelope.content.crc32c) {
+        return fail(ErrorCode::corrupt, "staged content");
+      }
+      return content;
+    }
+    auto content = store_.open(recovered.id, recovered.location);
+    if (!content) return propagate(std::move(content.error()));
+    return std::string(content->view());
+  }
+
+  queue::Store& store_;
+  FileSystem& files_;
+  int spool_;
+};
+}  // namespace
+
+Result<SpoolContents> read_spool(const config::Config& config, bool read_only) {
+  RealFileSystem files;
+  SystemClock clock;
+  const Log log(LogOptions{}, clock);
+  queue::SpoolOptions options = daemon::spool_options(config);
+  options.read_only = read_only;
+  auto spool = queue::SpoolDirectory::open(files, options);
+  if (!spool) return propagate(std::move(spool.error()), "spool");
+  auto store = daemon::make_store(config, spool->path(), log, read_only);
+  if (!store) return propagate(std::move(store.error()), "store");
+  if (auto started = (*store)->start(); !started) {
+    return propagate(std::move(started.error()), "start");
+  }
+  Found found;
+  if (auto recovered = (*store)->recover(found); !recovered) {
+    return propagate(std::move(recovered.error()), "recover");
+  }
+  std::ranges::sort(found.messages, {}, &queue::RecoveredMessage::id);
+  SpoolContents contents;
+  contents.damage = std::move(found.damage);
+  Reader reader(**store, files, spool->fd());
+  for (const queue::RecoveredMessage& message : found.messages) {
+    auto read = reader.read(message);
+    if (!read) return propagate(std::move(read.error()));
+    contents.messages.push_back(std::move(*read));
+  }
+  return contents;
+}
+
+}  // namespace brevdue::powerloss
