@@ -34,6 +34,8 @@ struct QueueSelection {
 int queue_list(const std::string& config_path, bool json);
 // How much is queued, and what qmgr has committed since it opened the queue: "NAME NUMBER" a line.
 int queue_stats(const std::string& config_path);
+// Reads and checks all that is queued. `rate` is a size, a second; empty: the default.
+int queue_verify(const std::string& config_path, const std::string& rate);
 int queue_show(const std::string& config_path, const QueueSelection& selection);
 // `past` is what was done, for the last line: "held".
 int queue_change(const std::string& config_path, ipc::ControlVerb verb, std::string_view past,

@@ -30,6 +30,7 @@ struct Parsed {
   brevdue::cli::QueueSelection selection;
   std::string destination;
   std::string address;
+  std::string rate;
   bool json = false;
   int code = 0;
 };
@@ -65,6 +66,22 @@ void add_change(CLI::App& queue, const std::string& name, const std::string& tex
   });
 }
 
+void add_verify(CLI::App& queue, Parsed& parsed) {
+  CLI::App* verify =
+      command(queue, "verify", "Read all that is queued from the disk and check it", parsed);
+  verify->add_option("--rate", parsed.rate,
+                     "Bytes read a second at most, such as 8MiB; 0: no bound");
+  verify->footer(
+      "Prints a line for each thing that is damaged: which message, where, what is wrong, and "
+      "what\n"
+      "can be done; and one at the end that sums up. Nothing is changed. Beside mail it reads "
+      "16MiB\n"
+      "a second unless told otherwise, and stops when it is interrupted. With Brevdue stopped it\n"
+      "reads the spool itself, without bound. Exit 0: all good; 65: something is damaged.");
+  verify->final_callback(
+      [&parsed] { parsed.code = brevdue::cli::queue_verify(parsed.config_path, parsed.rate); });
+}
+
 void add_queue(CLI::App& app, Parsed& parsed) {
   using brevdue::ipc::ControlVerb;
   CLI::App* queue = app.add_subcommand("queue", "Look at the queue and change what is in it");
@@ -76,6 +93,7 @@ void add_queue(CLI::App& app, Parsed& parsed) {
   CLI::App* stats = command(*queue, "stats",
                             "How much is queued, and what was committed since the start", parsed);
   stats->final_callback([&parsed] { parsed.code = brevdue::cli::queue_stats(parsed.config_path); });
+  add_verify(*queue, parsed);
   CLI::App* show = command(*queue, "show", "Envelope, state and content of a message", parsed);
   add_selection(show, parsed, false);
   show->get_option("ID")->required();

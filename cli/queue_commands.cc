@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/complaint.h"
 #include "cli/control_client.h"
 #include "cli/queue_listing.h"
 #include "cli/read_config.h"
@@ -17,35 +18,6 @@
 namespace brevdue::cli {
 
 namespace {
-constexpr int nothing_matched = 1;
-
-int exit_code_for(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::not_found:
-      return nothing_matched;
-    case ErrorCode::permission:
-      return EX_NOPERM;
-    case ErrorCode::invalid_argument:
-      return EX_USAGE;
-    case ErrorCode::unsupported:
-      return EX_CONFIG;
-    case ErrorCode::corrupt:
-      return EX_DATAERR;
-    case ErrorCode::unavailable:
-    case ErrorCode::busy:
-      return EX_TEMPFAIL;
-    default:
-      return EX_IOERR;
-  }
-}
-
-int complain(const Error& error) {
-  // What we found out ourselves is said in the context; the code only decides how we end.
-  const bool ours = error.os_error == 0 && !error.context.empty();
-  fmt::print(stderr, "brevdue: {}\n", ours ? error.context : describe(error));
-  return exit_code_for(error.code);
-}
-
 void show(const ipc::QueueEntry& entry) {
   fmt::print("queue id:     {}\n", entry.id.text());
   fmt::print("queue:        {}\n", entry.queue_name());

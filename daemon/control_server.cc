@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/verification.h"
 #include "ipc/channel.h"
 #include "ipc/control_frames.h"
 #include "ipc/queue_entry.h"
@@ -48,6 +49,8 @@ std::string_view name_of(ControlVerb verb) {
       return "flush";
     case ControlVerb::statistics:
       return "stats";
+    case ControlVerb::verify:
+      return "verify";
   }
   return "unknown";
 }
@@ -98,9 +101,10 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     });
   }
 
-  void finish() {
+  void finish(std::string trouble = {}) {
     finished_ = true;
-    send(ControlFrame::done, encode(ipc::ControlDone{matched_, false, {}}));
+    const bool failed = !trouble.empty();
+    send(ControlFrame::done, encode(ipc::ControlDone{matched_, failed, std::move(trouble)}));
     when_drained([](Session& self) { self.end(); });
   }
 
@@ -138,6 +142,7 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
       return;
     }
     if (request_.verb == ControlVerb::flush && flush()) return;
+    if (request_.verb == ControlVerb::verify) return verify();
     ids_ = std::move(request_.ids);
     named_ = !ids_.empty();
     const bool narrowed = !request_.destination.empty() || !request_.reverse_path.empty();
@@ -150,6 +155,27 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
           fmt::format("operator: {} of up to {} messages", name_of(request_.verb), ids_.size()));
     }
     work();
+  }
+
+  // It ends with the session.
+  void verify() {
+    server_.log_.info(fmt::format("operator: verify of {} messages", server_.queue_.size()));
+    verification_ = std::make_unique<Verification>(
+        server_.events_, server_.queue_, server_.log_, server_.spool_, request_.rate,
+        Verification::Callbacks{
+            .found = [this](std::string line) { send(ControlFrame::line, std::move(line)); },
+            .progress =
+                [this](const ipc::VerifyProgress& progress) {
+                  // A client that does not read gets no more of them.
+                  if (channel_.unsent() == 0) send(ControlFrame::progress, encode(progress));
+                },
+            .ended =
+                [this](const Result<void>& result, const ipc::VerifyProgress& progress) {
+                  send(ControlFrame::progress, encode(progress));
+                  matched_ = progress.messages;
+                  finish(result ? std::string() : describe(result.error()));
+                }});
+    verification_->start();
   }
 
   // Whether that is all there is to do.
@@ -321,6 +347,7 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
   ipc::Channel channel_;
   ipc::ControlRequest request_;
   std::vector<mail::QueueId> ids_;
+  std::unique_ptr<Verification> verification_;
   std::size_t next_ = 0;
   std::uint64_t matched_ = 0;
   std::size_t changing_ = 0;
@@ -333,13 +360,14 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
 
 ControlServer::ControlServer(boost::asio::io_context& loop, queue::EventLoop& events,
                              UniqueFd listener, queue::Queue& queue, Dispatcher& dispatcher,
-                             const Log& log)
+                             const Log& log, std::string spool)
     : loop_(loop),
       events_(events),
       listener_(loop, listener.release()),
       queue_(queue),
       dispatcher_(dispatcher),
-      log_(log) {
+      log_(log),
+      spool_(std::move(spool)) {
   accept();
 }
 

@@ -8,6 +8,7 @@
 
 #include <list>
 #include <memory>
+#include <string>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -22,8 +23,9 @@ namespace brevdue::daemon {
 
 class ControlServer {
  public:
+  // `spool` is the spool's directory, for `verify`.
   ControlServer(boost::asio::io_context& loop, queue::EventLoop& events, UniqueFd listener,
-                queue::Queue& queue, Dispatcher& dispatcher, const Log& log);
+                queue::Queue& queue, Dispatcher& dispatcher, const Log& log, std::string spool);
   ~ControlServer();
 
  private:
@@ -38,6 +40,7 @@ class ControlServer {
   queue::Queue& queue_;
   Dispatcher& dispatcher_;
   const Log& log_;
+  const std::string spool_;
   std::list<std::shared_ptr<Session>> sessions_;
   queue::EventLoop::TimerId accept_timer_ = 0;
   bool accepting_ = false;

@@ -36,7 +36,7 @@ class Qmgr final : public queue::QueueObserver {
         submissions_(process.loop(), events_, queue_, std::move(floor), process.clock(),
                      process.log(), submission_options(process.config())),
         control_(process.loop(), events_, UniqueFd(first_listener_descriptor), queue_, dispatcher_,
-                 process.log()) {}
+                 process.log(), spool.path()) {}
 
   Result<void> start() {
     process_.on_attach([this](const Attach& attach, UniqueFd fd) {

@@ -1,8 +1,8 @@
 // The control protocol: what `brevdue queue …` asks of qmgr over the control socket, and the
 // answers.
 //
-// One request a connection. The answer is any number of `entry`, `line` and `content` frames, then
-// one `done`, after which qmgr closes. The frames are those of ipc::Channel.
+// One request a connection. The answer is any number of `entry`, `line`, `content` and `progress`
+// frames, then one `done`, after which qmgr closes. The frames are those of ipc::Channel.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@ enum class ControlFrame : std::uint8_t {
   line = 17,     // a line of text for the operator, without its end
   content = 18,  // bytes of a message's content, in order
   done = 19,
+  progress = 20,  // VerifyProgress (ipc/verify_progress.h)
 };
 
 enum class ControlVerb : std::uint8_t {
@@ -33,6 +34,7 @@ enum class ControlVerb : std::uint8_t {
   discard,     // forget the message without a DSN ("delete")
   flush,       // attempt everything, or everything for one destination, now
   statistics,  // lines "NAME NUMBER": what the queue has done since it was opened
+  verify,      // lines, one a finding; progress, the last one just before done
 };
 
 struct ControlRequest {
@@ -42,6 +44,7 @@ struct ControlRequest {
   bool all = false;
   std::string destination;   // a recipient domain; empty: any
   std::string reverse_path;  // "<>" for the null reverse-path; empty: any
+  std::uint64_t rate = 0;    // of verify: bytes a second at most; 0: as fast as it can
 };
 
 struct ControlDone {

@@ -38,6 +38,7 @@
 #include "queue/event_loop.h"
 #include "queue/message_cache.h"
 #include "queue/message_index.h"
+#include "queue/queue_observer.h"
 #include "queue/queued_message.h"
 #include "queue/staging.h"
 #include "queue/store.h"
@@ -62,19 +63,6 @@ struct NewMessage {
   bool staged = false;
 };
 
-class QueueObserver {
- public:
-  virtual ~QueueObserver() = default;
-  // A message is durable: it was just enqueued, or recovery found it. Replies of earlier attempts
-  // may be missing in its state.
-  virtual void queued(const QueuedMessage& message) = 0;
-  // The store failed: nothing can be made durable until available() is called.
-  virtual void unavailable() = 0;
-  virtual void available() = 0;
-  // Recovery of what was there at start has ended; `count` messages were found.
-  virtual void recovered(std::size_t count) = 0;
-};
-
 // Content for a delivery: bytes, or a descriptor of a file that begins with it.
 struct Content {
   SharedBytes bytes;
@@ -88,6 +76,7 @@ class Queue {
   using ContentDone = std::move_only_function<void(Result<Content>)>;
   using LoadDone = std::move_only_function<void(Result<MessagePtr>)>;
   using LookDone = std::move_only_function<void(std::vector<Result<MessagePtr>>)>;
+  using VerifyDone = std::move_only_function<void(std::vector<Result<Verified>>)>;
 
   Queue(QueueOptions options, StoreFactory factory, FileSystem& files, const Clock& clock,
         EventLoop& loop, const Log& log, QueueObserver& observer);
@@ -112,6 +101,10 @@ class Queue {
   // The same for many, in their order, to be looked at and not to be settled: what is not in memory
   // is read, as it is on the disk, and not kept.
   void look_at(std::vector<mail::QueueId> ids, LookDone done);
+
+  // Checks what the store has of each, past every cache (Store::verify), in their order; not_found
+  // for those that are gone when it has ended. A staged content is not looked at.
+  void verify(std::vector<mail::QueueId> ids, VerifyDone done);
 
   bool contains(mail::QueueId id) const { return index_.contains(id); }
   // Queued, and no discard of it is on its way to the disk.

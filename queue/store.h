@@ -1,16 +1,17 @@
-// Store: what a backend implements. Four verbs (recover, submit, open, look_up) and no index of its
-// own.
+// Store: what a backend implements. Five verbs (recover, submit, open, look_up, verify) and no
+// index of its own.
 //
-// Life: construct, start() once, then submit() and recover() side by side, open() and look_up() at
-// any time after start(). start() may take a lock, read what it must to write safely, and create
-// what is missing; it never waits for a scan, so that intake begins at once. recover() then reports
-// what was committed when start() returned.
+// Life: construct, start() once, then submit() and recover() side by side, open(), look_up() and
+// verify() at any time after start(). start() may take a lock, read what it must to write safely,
+// and create what is missing; it never waits for a scan, so that intake begins at once. recover()
+// then reports what was committed when start() returned.
 //
 // Threads: start, submit and the destructor are called by the owner's one thread, begin_attended
-// and attend as well; recover by one thread of its own; open and look_up by one reader thread; done
-// callbacks come from a thread of the store, or, if it is attended, within submit and attend. The
-// destructor ends recover early (its thread returns `cancelled`; the owner waits until the sink was
-// called or recover has returned), finishes the batches in flight and calls their done.
+// and attend as well; recover by one thread of its own; open, look_up and verify by one reader
+// thread; done callbacks come from a thread of the store, or, if it is attended, within submit and
+// attend. The destructor ends recover early (its thread returns `cancelled`; the owner waits until
+// the sink was called or recover has returned), finishes the batches in flight and calls their
+// done.
 //
 // Durability: a result is reported only when the mutation would survive a power cut at that
 // instant. What a batch adds is durable no later than what it removes: a crash may keep both, never
@@ -99,6 +100,21 @@ struct Quarantined {
   std::string why;
 };
 
+// Something kept of a queued message that is not as it was written, or cannot be read.
+struct Damage {
+  enum class Part : std::uint8_t { envelope, settlement, content };
+  Part part = Part::content;
+  std::string where;  // file and offset, as far as they are known; may be empty
+  std::string what;
+};
+
+// What verify() found.
+struct Verified {
+  SharedBytes envelope;     // empty if it is damaged
+  std::uint64_t bytes = 0;  // that were read
+  std::vector<Damage> damage;
+};
+
 class RecoverySink {
  public:
   virtual ~RecoverySink() = default;
@@ -147,6 +163,11 @@ class Store {
   // when this was called; later ones may be. A damaged one is left out, as recovery leaves it out:
   // the attempt is repeated. Errors as of open().
   virtual Result<StoredMessage> look_up(mail::QueueId id, const Location& location) = 0;
+
+  // Reads all that is kept of a queued message past what the store has in memory, and checks it.
+  // Damage is in the result. An error says that nothing was found out: not_found if it is gone.
+  // Unless a store knows better, what look_up() and open() say.
+  virtual Result<Verified> verify(mail::QueueId id, const Location& location);
 
   // Bytes of new content that still fit, the reserve taken off. An estimate; any thread.
   virtual std::uint64_t room() const = 0;

@@ -48,25 +48,31 @@ Result<SharedBytes> LogReader::open(mail::QueueId id, const queue::Location& loc
   }
 }
 
-Result<SharedBytes> LogReader::read_content(mail::QueueId id, const LogLocation& at,
-                                            const SegmentHeader& segment) {
+Result<LogReader::WholeRecord> LogReader::read_whole(mail::QueueId id, const LogLocation& at,
+                                                     const SegmentHeader& segment) {
   const std::uint32_t begin = at.place.offset / log_block * log_block;
   const std::uint32_t lead = at.place.offset - begin;
   const std::size_t size = round_up_to_block(std::size_t{lead} + at.size);
-  std::shared_ptr<char[]> block(static_cast<char*>(std::aligned_alloc(log_block, size)), std::free);
-  if (!block) return fail(ErrorCode::overloaded, "no memory to read a message");
-  auto got = device_.read(segment.number, begin, block.get(), size);
+  std::shared_ptr<char[]> blocks(static_cast<char*>(std::aligned_alloc(log_block, size)),
+                                 std::free);
+  if (!blocks) return fail(ErrorCode::overloaded, "no memory to read a message");
+  auto got = device_.read(segment.number, begin, blocks.get(), size);
   if (!got) return propagate(std::move(got.error()), id.text());
-  const std::string_view bytes = std::string_view(block.get(), std::min(*got, size));
-  const auto record = bytes.size() < lead + at.size
-                          ? std::nullopt
-                          : decode_record(bytes.substr(lead, at.size), segment.seed());
-  if (!record || record->type != RecordType::message || record->id != id ||
-      !record->second_intact()) {
-    return damaged(id, segment, at);
-  }
-  return SharedBytes(std::shared_ptr<const char[]>(block, record->second.data()),
-                     record->second.size());
+  const std::string_view bytes = std::string_view(blocks.get(), std::min(*got, size));
+  auto record = bytes.size() < lead + at.size
+                    ? std::nullopt
+                    : decode_record(bytes.substr(lead, at.size), segment.seed());
+  if (record && (record->type != RecordType::message || record->id != id)) record.reset();
+  return WholeRecord{std::move(blocks), record};
+}
+
+Result<SharedBytes> LogReader::read_content(mail::QueueId id, const LogLocation& at,
+                                            const SegmentHeader& segment) {
+  auto found = read_whole(id, at, segment);
+  if (!found) return propagate(std::move(found.error()));
+  if (!found->record || !found->record->second_intact()) return damaged(id, segment, at);
+  const std::string_view content = found->record->second;
+  return SharedBytes(std::shared_ptr<const char[]>(found->blocks, content.data()), content.size());
 }
 
 Result<queue::StoredMessage> LogReader::look_up(mail::QueueId id, const queue::Location& location) {

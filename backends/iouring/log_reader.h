@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <optional>
 
 #include "backends/iouring/log_device.h"
@@ -30,6 +31,7 @@ class LogReader {
 
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location);
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location);
+  Result<queue::Verified> verify(mail::QueueId id, const queue::Location& location);
 
  private:
   // Of segments header and end.
@@ -42,6 +44,16 @@ class LogReader {
   // The segment in which the message lies, if it lives and can lie there; `at` becomes where it
   // lies now.
   std::optional<Found> locate(LogLocation& at);
+  // The blocks with the record of a message, and that record; nothing if its header is damaged.
+  struct WholeRecord {
+    std::shared_ptr<char[]> blocks;
+    std::optional<LogRecord> record;
+  };
+  Result<WholeRecord> read_whole(mail::QueueId id, const LogLocation& at,
+                                 const SegmentHeader& segment);
+  Result<void> verify_record(mail::QueueId id, const LogLocation& at, const SegmentHeader& segment,
+                             queue::Verified& verified);
+  Result<void> verify_latest(const LogLocation& at, const Found& found, queue::Verified& verified);
   Result<SharedBytes> read_content(mail::QueueId id, const LogLocation& at,
                                    const SegmentHeader& segment);
   Result<SharedBytes> read_envelope(mail::QueueId id, const LogLocation& at,

@@ -192,6 +192,10 @@ Result<queue::StoredMessage> LogStore::look_up(mail::QueueId id, const queue::Lo
   return reader_.look_up(id, location);
 }
 
+Result<queue::Verified> LogStore::verify(mail::QueueId id, const queue::Location& location) {
+  return reader_.verify(id, location);
+}
+
 std::uint64_t LogStore::room() const {
   return writer_thread_.joinable() ? pool_.room(writer_.remaining()) : 0;
 }

@@ -62,6 +62,7 @@ class LogStore final : public queue::Store {
   unsigned depth() const override { return writer_.depth(); }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override;
+  Result<queue::Verified> verify(mail::QueueId id, const queue::Location& location) override;
   std::uint64_t room() const override;
 
  private:

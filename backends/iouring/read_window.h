@@ -24,6 +24,8 @@ class ReadWindow {
   // Bytes of the segment from `offset` on: `size` of them, less where what is durable ends in it.
   // Of `segment` only header and end are used.
   Result<std::string_view> view(const Segment& segment, std::uint32_t offset, std::uint32_t size);
+  // What is held is read again when it is asked for.
+  void forget() { begin_ = end_ = 0; }
 
  private:
   Result<void> fill(const Segment& segment, std::uint32_t begin, std::uint32_t size);

@@ -1,9 +1,11 @@
 #include "backends/lmdb/lmdb_environment.h"
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -130,6 +132,25 @@ Result<std::uint64_t> LmdbEnvironment::content_bytes() const {
   const int code = mdb_stat(transaction->get(), contents, &found);
   if (code != 0) return fail_lmdb(code, "size of the contents");
   return (found.ms_leaf_pages + found.ms_overflow_pages) * page_size_;
+}
+
+// Pages begin with their own number; a value lies in one, or begins in the first of its own.
+std::uint64_t LmdbEnvironment::offset_of(const MDB_val& value) const {
+  const auto address = reinterpret_cast<std::uintptr_t>(value.mv_data);
+  const std::uintptr_t in_page = address % page_size_;
+  std::uint64_t number = 0;
+  std::memcpy(&number, static_cast<const char*>(value.mv_data) - in_page, sizeof number);
+  return number * page_size_ + in_page;
+}
+
+void LmdbEnvironment::drop_cached(const MDB_val& value) const {
+  const std::uint64_t offset = offset_of(value);
+  const std::uint64_t in_page = offset % page_size_;
+  const std::uint64_t length = (in_page + value.mv_size + page_size_ - 1) / page_size_ * page_size_;
+  // Mapped pages stay in the cache.
+  ::madvise(static_cast<char*>(value.mv_data) - in_page, length, MADV_DONTNEED);
+  ::posix_fadvise(file_.get(), static_cast<off_t>(offset - in_page), static_cast<off_t>(length),
+                  POSIX_FADV_DONTNEED);
 }
 
 Result<Cursor> open_cursor(MDB_txn* transaction, MDB_dbi database) {

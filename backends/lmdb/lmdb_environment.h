@@ -82,6 +82,11 @@ class LmdbEnvironment {
   void pin(std::uint64_t transaction_id) { pinned_from_ = transaction_id; }
   void unpin() { pinned_from_ = UINT64_MAX; }
   bool pinned() const { return pinned_from_ != UINT64_MAX; }
+  // Where a value of a read transaction lies in the file.
+  std::uint64_t offset_of(const MDB_val& value) const;
+  // Takes a value out of the page cache, so that it is read from the disk when it is looked at
+  // next.
+  void drop_cached(const MDB_val& value) const;
   // Bytes of all blobs, in whole pages.
   Result<std::uint64_t> content_bytes() const;
 

@@ -52,6 +52,7 @@ class LmdbStore final : public queue::Store {
   unsigned depth() const override { return 1; }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override;
+  Result<queue::Verified> verify(mail::QueueId id, const queue::Location& location) override;
   std::uint64_t room() const override { return room_; }
 
  private:
@@ -63,6 +64,14 @@ class LmdbStore final : public queue::Store {
     StoredEnvelope stored;
   };
   Result<Reading> begin_reading(mail::QueueId id, const queue::Location& location);
+
+  // Of a message in a read transaction; what is damaged is added to `verified`.
+  Result<ContentPlace> verify_envelope(mail::QueueId id, MDB_txn* transaction,
+                                       queue::Verified& verified) const;
+  Result<void> verify_settlements(mail::QueueId id, MDB_txn* transaction,
+                                  queue::Verified& verified) const;
+  Result<void> verify_content(mail::QueueId id, MDB_txn* transaction, const ContentPlace& place,
+                              queue::Verified& verified) const;
 
   void work(std::function<void(Result<void>)> opened);
   Result<void> open_environment();

@@ -55,6 +55,7 @@ class MaildirStore final : public queue::Store {
   unsigned depth() const override { return 1; }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override;
+  Result<queue::Verified> verify(mail::QueueId id, const queue::Location& location) override;
   std::uint64_t room() const override { return room_; }
 
  private:

@@ -1,4 +1,7 @@
 // The control socket: a real one, asked by a bare channel.
+#include <chrono>
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -8,6 +11,7 @@
 #include "daemon/listeners.h"
 #include "ipc/control_frames.h"
 #include "ipc/queue_entry.h"
+#include "ipc/verify_progress.h"
 #include "tests/daemon/dispatcher_rig.h"
 
 namespace brevdue::tests {
@@ -18,12 +22,16 @@ using ipc::ControlRequest;
 using ipc::ControlVerb;
 using mail::RecipientStatus;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::SizeIs;
+using testing::StartsWith;
+using testing::UnorderedElementsAre;
 
 struct Answer {
   std::vector<ipc::QueueEntry> entries;
   std::vector<std::string> lines;
   std::string content;
+  std::vector<ipc::VerifyProgress> progress;
   std::optional<ipc::ControlDone> done;
   int dones = 0;
   bool closed = false;
@@ -55,8 +63,9 @@ class Control : public OnDiskAndInMemory {
   Control() {
     auto bound = daemon::bind_control_socket(path, ::getuid(), ::getgid());
     if (!bound) throw std::runtime_error("control socket");
-    server = std::make_unique<daemon::ControlServer>(rig.loop, rig.events, std::move(*bound),
-                                                     *rig.queue, *rig.dispatcher, rig.log.log());
+    server =
+        std::make_unique<daemon::ControlServer>(rig.loop, rig.events, std::move(*bound), *rig.queue,
+                                                *rig.dispatcher, rig.log.log(), spool.path());
   }
   ~Control() override { server.reset(); }
 
@@ -91,6 +100,9 @@ class Control : public OnDiskAndInMemory {
               answer.done = ipc::decode_control_done(payload).value();
               ++answer.dones;
               break;
+            case ControlFrame::progress:
+              answer.progress.push_back(ipc::decode_verify_progress(payload).value());
+              break;
             case ControlFrame::request:
               ADD_FAILURE() << "qmgr asks for nothing";
           }
@@ -104,6 +116,7 @@ class Control : public OnDiskAndInMemory {
 
   DispatcherRig rig{DispatcherRig::default_options(), GetParam()};
   TemporaryDirectory directory;
+  TemporaryDirectory spool;
   const std::string path = directory.path_of("control");
   std::unique_ptr<daemon::ControlServer> server;
 };
@@ -269,6 +282,109 @@ TEST_P(Control, FlushMeansTheDomainAlsoBehindARelayHost) {
   EXPECT_THAT(answer.lines, SizeIs(0));
   ASSERT_TRUE(rig.run_until_so([&] { return relay.jobs.size() == 4; }));
   EXPECT_EQ(relay.jobs[3].envelope.id, c);
+}
+
+TEST_P(Control, VerifyOfWhatIsWholeIsAllGood) {
+  for (int i = 0; i < 300; ++i) rig.enqueue({"1@b.example"});
+  const Answer answer = ask(for_all(ControlVerb::verify));
+  EXPECT_THAT(answer.lines, IsEmpty());
+  ASSERT_TRUE(answer.done);
+  EXPECT_FALSE(answer.done->failed);
+  EXPECT_EQ(answer.done->matched, 300u);
+  ASSERT_FALSE(answer.progress.empty());
+  const ipc::VerifyProgress& last = answer.progress.back();
+  EXPECT_EQ(last.messages, 300u);
+  EXPECT_EQ(last.total, 300u);
+  EXPECT_EQ(last.damaged, 0u);
+  EXPECT_GT(last.bytes, 0u);
+}
+
+TEST_P(Control, VerifySaysEachDamageInALineAndInTheLog) {
+  const mail::QueueId id = rig.enqueue({"1@b.example"});
+  rig.tap.refusal = ErrorCode::corrupt;
+  rig.tap.refuse_reads = true;
+  const Answer answer = ask(for_all(ControlVerb::verify));
+  rig.tap.refuse_reads = false;
+  ASSERT_THAT(answer.lines, SizeIs(2));
+  EXPECT_THAT(answer.lines[0], HasSubstr(id.text() + ": envelope damaged: "));
+  EXPECT_THAT(answer.lines[1], HasSubstr(id.text() + ": content damaged: "));
+  EXPECT_THAT(answer.lines[1], HasSubstr("brevdue queue bounce " + id.text()));
+  EXPECT_EQ(answer.progress.back().damaged, 2u);
+  EXPECT_FALSE(answer.done->failed);
+  EXPECT_THAT(rig.log.text(), HasSubstr("verify: " + answer.lines[0]));
+}
+
+TEST_P(Control, VerifyOfARecordThatVanishedIsDamageAndOfOneThatLeftIsNot) {
+  const mail::QueueId vanished = rig.enqueue({"1@b.example"});
+  const mail::QueueId leaves = rig.enqueue({"1@b.example"});
+  {
+    const std::lock_guard lock(rig.disk.mutex);
+    rig.disk.messages.erase(vanished);
+  }
+  rig.queue->discard(leaves, {}, [](const Result<void>&) {});
+  const Answer answer = ask(for_all(ControlVerb::verify));
+  ASSERT_THAT(answer.lines, SizeIs(1));
+  EXPECT_THAT(answer.lines[0], HasSubstr(vanished.text() + ": missing"));
+  EXPECT_EQ(answer.progress.back().damaged, 1u);
+}
+
+TEST_P(Control, VerifyThatCannotReadTheStoreSaysThatItDidNotEnd) {
+  rig.enqueue({"1@b.example"});
+  rig.tap.refusal = ErrorCode::unavailable;
+  rig.tap.refuse_reads = true;
+  const Answer answer = ask(for_all(ControlVerb::verify));
+  rig.tap.refuse_reads = false;
+  ASSERT_TRUE(answer.done);
+  EXPECT_TRUE(answer.done->failed);
+  EXPECT_THAT(answer.lines, IsEmpty());
+}
+
+TEST_P(Control, VerifyKeepsToItsRate) {
+  for (int i = 0; i < 200; ++i) rig.enqueue({"1@b.example"});
+  const Answer free = ask(for_all(ControlVerb::verify));
+  ControlRequest request = for_all(ControlVerb::verify);
+  request.rate = free.progress.back().bytes * 2;
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(ask(request).progress.back().messages, 200u);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(400));
+}
+
+TEST_P(Control, VerifyMentionsFilesThatNobodyNeeds) {
+  std::filesystem::create_directories(spool.path_of("staged"));
+  std::filesystem::create_directories(spool.path_of("quarantine"));
+  const mail::QueueId queued = rig.enqueue({"1@b.example"});
+  for (const std::string& name : {"staged/fresh", "staged/old", "quarantine/set-aside"}) {
+    spool.write(name, "x");
+  }
+  spool.write("staged/" + queued.text(), "x");
+  const auto then = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+  std::filesystem::last_write_time(spool.path_of("staged/old"), then);
+  std::filesystem::last_write_time(spool.path_of("staged/" + queued.text()), then);
+  const Answer answer = ask(for_all(ControlVerb::verify));
+  EXPECT_THAT(answer.lines, UnorderedElementsAre(StartsWith("note: staged/old "),
+                                                 StartsWith("note: quarantine/set-aside ")));
+  EXPECT_EQ(answer.progress.back().notes, 2u);
+  EXPECT_EQ(answer.progress.back().damaged, 0u);
+}
+
+TEST_P(Control, VerifyStopsWhenItsClientGoes) {
+  for (int i = 0; i < 100; ++i) rig.enqueue({"1@b.example"});
+  rig.tap.refuse_reads = true;  // counts reads
+  rig.tap.refusal = ErrorCode::corrupt;
+  ControlRequest request = for_all(ControlVerb::verify);
+  request.rate = 1;
+  {
+    ipc::Channel channel(rig.loop, connect());
+    channel.start([](std::uint8_t, std::string_view, UniqueFd) {}, [](const Error&) {});
+    channel.send(static_cast<std::uint8_t>(ControlFrame::request), encode(request));
+    ASSERT_TRUE(rig.run_until_so([&] { return rig.tap.reads_refused > 0; }));
+  }
+  rig.run_all();
+  const int reads = rig.tap.reads_refused;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+  rig.run_until_so([&] { return std::chrono::steady_clock::now() > end; });
+  EXPECT_EQ(rig.tap.reads_refused, reads);
+  rig.tap.refuse_reads = false;
 }
 
 INSTANTIATE_TEST_SUITE_P(Messages, Control, OnDiskAndInMemory::both(), OnDiskAndInMemory::name);

@@ -12,6 +12,7 @@ from support.processes import end, program, run, spawn
 
 COMMANDS = ((), ("serve",), ("conf",), ("check",), ("queue",), ("queue", "list"), ("queue", "show"), ("queue", "hold"),
             ("queue", "release"), ("queue", "retry"), ("queue", "delete"), ("queue", "bounce"), ("queue", "flush"),
+            ("queue", "stats"), ("queue", "verify"),
             ("route",), ("sendmail",))
 
 

@@ -31,6 +31,7 @@ inline ipc::ControlRequest sample_request() {
   request.ids = {mail::QueueId(1), mail::QueueId(UINT64_MAX)};
   request.destination = "example.org";
   request.reverse_path = "<>";
+  request.rate = 16u << 20;
   return request;
 }
 
@@ -57,6 +58,8 @@ inline std::multimap<std::string_view, std::string> frame_samples() {
       {"control_request", encode(all)},
       {"control_done", encode(ipc::ControlDone{130, true, "no such message"})},
       {"control_done", encode(ipc::ControlDone{})},
+      {"verify_progress", encode(ipc::VerifyProgress{1, 2, 3, 1u << 30, 5, 6})},
+      {"verify_progress", encode(ipc::VerifyProgress{})},
       {"queue_entry", encode(sample_entry())},
       {"queue_entry", encode(ipc::QueueEntry{})},
   };

@@ -160,10 +160,11 @@ TEST(ControlFrames, Request) {
   EXPECT_FALSE(request->all);
   EXPECT_EQ(request->destination, "example.org");
   EXPECT_EQ(request->reverse_path, "<>");
+  EXPECT_EQ(request->rate, 16u << 20);
 }
 
 TEST(ControlFrames, EveryVerbAndNoOther) {
-  const auto last = static_cast<std::uint8_t>(ipc::ControlVerb::statistics);
+  const auto last = static_cast<std::uint8_t>(ipc::ControlVerb::verify);
   for (unsigned verb = 0; verb < 256; ++verb) {
     std::string bytes = encode(ipc::ControlRequest());
     bytes[0] = static_cast<char>(verb);

@@ -148,4 +148,39 @@ TEST_F(LmdbDamage, PagesInOneAnothersPlace) {
   RecordProperty("tally", tally.text());
 }
 
+// Damage to a value under a running store is found by verify(), which says in which part.
+TEST_F(LmdbDamage, VerificationFindsFlipsUnderARunningStore) {
+  backends::LmdbStore store(disk_.options());
+  CollectingSink sink;
+  ASSERT_TRUE(store.start());
+  ASSERT_TRUE(store.recover(sink));
+  const Sample& sample = samples_[2];
+  const Location location = sink.messages.at(sample.id).location;
+  ASSERT_TRUE(store.verify(sample.id, location)->damage.empty());
+  const std::string whole = read_file();
+  const std::pair<std::string_view, queue::Damage::Part> cases[] = {
+      {sample.envelope.view(), queue::Damage::Part::envelope},
+      {sample.content.view(), queue::Damage::Part::content},
+      {"451 x", queue::Damage::Part::settlement}};
+  for (const auto& [needle, part] : cases) {
+    const auto flip = [&, text = needle] {
+      std::fstream file(disk_.data_file(), std::ios::binary | std::ios::in | std::ios::out);
+      for (auto at = whole.find(text); at != std::string::npos; at = whole.find(text, at + 1)) {
+        const std::size_t middle = at + text.size() / 2;
+        file.seekg(static_cast<std::streamoff>(middle));
+        const char flipped = static_cast<char>(file.get() ^ 0x10);
+        file.seekp(static_cast<std::streamoff>(middle)).put(flipped);
+      }
+    };
+    flip();
+    const auto verified = store.verify(sample.id, location);
+    ASSERT_TRUE(verified) << describe(verified.error());
+    ASSERT_EQ(verified->damage.size(), 1u);
+    EXPECT_EQ(verified->damage[0].part, part);
+    EXPECT_TRUE(verified->damage[0].where.starts_with("lmdb/data.mdb at byte "));
+    flip();
+    EXPECT_TRUE(store.verify(sample.id, location)->damage.empty());
+  }
+}
+
 }  // namespace brevdue::tests

@@ -2,6 +2,9 @@
 // wrong content, and never a word against the message beside it.
 #include <fstream>
 #include <iterator>
+#include <set>
+
+#include <gmock/gmock.h>
 
 #include "tests/maildir/spool.h"
 
@@ -131,6 +134,30 @@ TEST_F(MaildirDamage, AnotherMessageUnderItsNameIsSetAside) {
   ASSERT_TRUE(store.recover(found));
   EXPECT_EQ(found.messages.size(), 1u);
   EXPECT_EQ(found.damaged.size(), 1u);
+}
+
+// Damage under a running store, wherever it is, is found by verify(), and says in which part.
+TEST_F(MaildirDamage, VerificationFindsEveryFlip) {
+  MaildirStore store(spool_.options());
+  Found found;
+  ASSERT_TRUE(store.start());
+  ASSERT_TRUE(store.recover(found));
+  const auto& message = found.messages.at(victim_.id);
+  std::set<queue::Damage::Part> parts;
+  for (std::size_t at = 0; at < whole_.size(); ++at) {
+    std::string damaged = whole_;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x40);
+    write_whole(file(), damaged);
+    const auto verified = store.verify(victim_.id, message.location);
+    ASSERT_TRUE(verified) << describe(verified.error());
+    ASSERT_FALSE(verified->damage.empty()) << at;
+    EXPECT_THAT(verified->damage[0].where, testing::StartsWith("maildir/" + victim_.id.text()));
+    for (const queue::Damage& damage : verified->damage) parts.insert(damage.part);
+  }
+  EXPECT_EQ(parts.size(), 3u);
+  write_whole(file(), whole_);
+  EXPECT_TRUE(store.verify(victim_.id, message.location)->damage.empty());
+  EXPECT_TRUE(store.verify(other_.id, found.messages.at(other_.id).location)->damage.empty());
 }
 
 }  // namespace brevdue::backends
