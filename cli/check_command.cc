@@ -1,4 +1,5 @@
 // `brevdue check`: everything that can be known before `serve` is run.
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -16,8 +17,10 @@
 #include "cli/read_config.h"
 #include "core/file_system.h"
 #include "daemon/listeners.h"
+#include "daemon/spool.h"
 #include "daemon/store_choice.h"
 #include "daemon/users.h"
+#include "mirror/mirror_spool.h"
 #include "queue/spool_directory.h"
 
 namespace brevdue::cli {
@@ -57,56 +60,73 @@ void check_accounts(const config::Config& config, Report& report) {
   }
 }
 
-void check_file_system(const config::Config& config, Report& report) {
+void check_file_system(const config::Config& config, const std::string& path, Report& report) {
   struct statfs found{};
-  const std::string& path = config.queue.path;
   const std::string where = ::access(path.c_str(), F_OK) == 0 ? path : parent_of(path);
   if (::statfs(where.c_str(), &found) != 0) {
-    return report.problem(fmt::format("queue.path: {}: {}; make the directory it is in", where,
+    return report.problem(fmt::format("spool {}: {}: {}; make the directory it is in", path, where,
                                       std::strerror(errno)));
   }
   if (found.f_type == TMPFS_MAGIC) {
-    report.problem(
-        fmt::format("queue.path {} is on a tmpfs: nothing there survives a power cut", path));
+    report.problem(fmt::format("spool {} is on a tmpfs: nothing there survives a power cut", path));
   }
   if (found.f_type == nfs_magic) {
     report.problem(
-        fmt::format("queue.path {} is on NFS, which cannot promise what a 250 promises", path));
+        fmt::format("spool {} is on NFS, which cannot promise what a 250 promises", path));
   }
   const std::uint64_t free =
       std::uint64_t{found.f_bavail} * static_cast<std::uint64_t>(found.f_bsize);
   if (free < 2 * config.queue.reserve) {
-    report.problem(fmt::format("queue.path {} has {} MiB left, and queue.reserve alone is {} MiB",
-                               path, free >> 20, config.queue.reserve >> 20));
+    report.problem(fmt::format("spool {} has {} MiB left, and queue.reserve alone is {} MiB", path,
+                               free >> 20, config.queue.reserve >> 20));
   }
   struct stat inside{};
   struct stat outside{};
-  if (config.queue.backend == config::Backend::maildir && ::stat(where.c_str(), &inside) == 0 &&
-      ::stat("/", &outside) == 0 && inside.st_dev == outside.st_dev) {
+  if (daemon::backend_of_files(config) == config::Backend::maildir &&
+      ::stat(where.c_str(), &inside) == 0 && ::stat("/", &outside) == 0 &&
+      inside.st_dev == outside.st_dev) {
     report.note(
         "the spool shares its file system with the rest of the machine: maildir syncs whole "
         "file systems, so give it one of its own");
   }
 }
 
-void check_spool(const config::Config& config, Report& report) {
-  const std::string& path = config.queue.path;
+void check_spool(const config::Config& config, const std::string& path, Report& report) {
   RealFileSystem files;
   if (::access(path.c_str(), F_OK) != 0) {
     if (::access(parent_of(path).c_str(), W_OK) != 0) {
-      report.problem(fmt::format("queue.path {} does not exist and {} is not writable", path,
-                                 parent_of(path)));
+      report.problem(
+          fmt::format("spool {} does not exist and {} is not writable", path, parent_of(path)));
     }
     return;
   }
+  const std::string_view wanted = daemon::name_of(daemon::backend_of_files(config));
   auto backend = queue::SpoolDirectory::backend_of(files, path);
   if (!backend && backend.error().code == ErrorCode::not_found) return;
   if (!backend) return report.problem(describe(backend.error()));
-  if (*backend != daemon::name_of(config.queue.backend)) {
+  if (*backend != wanted) {
+    const bool mirror = config.queue.backend == config::Backend::mirror;
     report.problem(
         fmt::format("spool {} holds mail of backend \"{}\", the config says \"{}\"; set "
-                    "queue.backend = \"{}\" or name another queue.path",
-                    path, *backend, daemon::name_of(config.queue.backend), *backend));
+                    "queue.{}backend = \"{}\" or name another directory",
+                    path, *backend, wanted, mirror ? "mirror." : "", *backend));
+  }
+}
+
+void check_mirror(const config::Config& config, Report& report) {
+  RealFileSystem files;
+  const auto& paths = config.queue.mirror.paths;
+  const std::array found{mirror::inspect(files, paths[0]), mirror::inspect(files, paths[1])};
+  if (const auto plan = mirror::plan_start(found); !plan) report.problem(plan.error().context);
+  struct stat first{};
+  struct stat second{};
+  const auto where = [](const std::string& path) {
+    return ::access(path.c_str(), F_OK) == 0 ? path : parent_of(path);
+  };
+  if (::stat(where(paths[0]).c_str(), &first) == 0 &&
+      ::stat(where(paths[1]).c_str(), &second) == 0 && first.st_dev == second.st_dev) {
+    report.note(fmt::format("{} and {} are on one file system: a mirror is for two disks", paths[0],
+                            paths[1]));
   }
 }
 
@@ -146,8 +166,11 @@ int check(const std::string& config_path) {
                             config->hostname));
   }
   check_accounts(*config, report);
-  check_file_system(*config, report);
-  check_spool(*config, report);
+  for (const std::string& path : daemon::spool_paths(*config)) {
+    check_file_system(*config, path, report);
+    check_spool(*config, path, report);
+  }
+  if (config->queue.backend == config::Backend::mirror) check_mirror(*config, report);
   check_sockets(*config, report);
   check_log(*config, report);
   if (report.problems() == 0) fmt::print("{}: good\n", config_path);

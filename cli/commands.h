@@ -41,6 +41,16 @@ int queue_show(const std::string& config_path, const QueueSelection& selection);
 int queue_change(const std::string& config_path, ipc::ControlVerb verb, std::string_view past,
                  const QueueSelection& selection);
 
+// The sides of a mirror; 0 if both have everything, else 1.
+int queue_mirror_status(const std::string& config_path, bool json);
+struct MirrorChange {
+  std::string path;    // of the side; empty for resync
+  bool wait = false;   // until it has everything
+  bool force = false;  // attach: with Brevdue stopped, what this side has counts
+};
+int queue_mirror_change(const std::string& config_path, ipc::ControlVerb verb,
+                        const MirrorChange& change);
+
 // How mail for an address would leave, and why.
 int route(const std::string& config_path, const std::string& address);
 

@@ -31,6 +31,7 @@ struct Parsed {
   std::string destination;
   std::string address;
   std::string rate;
+  brevdue::cli::MirrorChange mirror;
   bool json = false;
   int code = 0;
 };
@@ -82,6 +83,45 @@ void add_verify(CLI::App& queue, Parsed& parsed) {
       [&parsed] { parsed.code = brevdue::cli::queue_verify(parsed.config_path, parsed.rate); });
 }
 
+void add_mirror(CLI::App& queue, Parsed& parsed) {
+  using brevdue::ipc::ControlVerb;
+  CLI::App* mirror = queue.add_subcommand("mirror", "The two sides of a mirrored spool");
+  mirror->require_subcommand(1);
+  CLI::App* status = command(*mirror, "status",
+                             "What each side has; exit 0 if both have everything, else 1", parsed);
+  status->add_flag("--json", parsed.json, "One JSON object a side");
+  status->final_callback([&parsed] {
+    parsed.code = brevdue::cli::queue_mirror_status(parsed.config_path, parsed.json);
+  });
+  const auto add = [&](const std::string& name, const std::string& text, ControlVerb verb) {
+    CLI::App* change = command(*mirror, name, text, parsed);
+    change->final_callback([&parsed, verb] {
+      parsed.code = brevdue::cli::queue_mirror_change(parsed.config_path, verb, parsed.mirror);
+    });
+    return change;
+  };
+  constexpr const char* path = "The side's spool directory, as in queue.mirror.paths";
+  CLI::App* resync = add("resync", "Write the side that was left anew, once its disk is well again",
+                         ControlVerb::mirror_resync);
+  resync->add_flag("--wait", parsed.mirror.wait, "Show how far it is, until it has everything");
+  CLI::App* detach =
+      add("detach", "Leave a side; mail goes on with the other one", ControlVerb::mirror_detach);
+  detach->add_option("PATH", parsed.mirror.path, path)->required();
+  CLI::App* attach = add("attach", "Write a side anew, also a new, empty disk in its place",
+                         ControlVerb::mirror_attach);
+  attach->add_option("PATH", parsed.mirror.path, path)->required();
+  CLI::Option* wait =
+      attach->add_flag("--wait", parsed.mirror.wait, "Show how far it is, until it has everything");
+  attach
+      ->add_flag("--force", parsed.mirror.force,
+                 "With Brevdue stopped: what this side has counts, the other one is written anew")
+      ->excludes(wait);
+  attach->footer(
+      "With --force mail that only the other side has is lost. It is for a side whose partner is\n"
+      "lost, for two that were each used without the other, and for a spool of one backend that\n"
+      "becomes the first side of a mirror.");
+}
+
 void add_queue(CLI::App& app, Parsed& parsed) {
   using brevdue::ipc::ControlVerb;
   CLI::App* queue = app.add_subcommand("queue", "Look at the queue and change what is in it");
@@ -94,6 +134,7 @@ void add_queue(CLI::App& app, Parsed& parsed) {
                             "How much is queued, and what was committed since the start", parsed);
   stats->final_callback([&parsed] { parsed.code = brevdue::cli::queue_stats(parsed.config_path); });
   add_verify(*queue, parsed);
+  add_mirror(*queue, parsed);
   CLI::App* show = command(*queue, "show", "Envelope, state and content of a message", parsed);
   add_selection(show, parsed, false);
   show->get_option("ID")->required();

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "daemon/module_options.h"
+#include "daemon/spool.h"
 #include "daemon/store_choice.h"
 
 namespace brevdue::cli {
@@ -11,9 +11,7 @@ namespace brevdue::cli {
 Result<std::unique_ptr<OpenedSpool>> OpenedSpool::open(const config::Config& config,
                                                        RecoveredMessages& messages) {
   std::unique_ptr<OpenedSpool> spool(new OpenedSpool);
-  queue::SpoolOptions options = daemon::spool_options(config);
-  options.read_only = true;
-  auto directory = queue::SpoolDirectory::open(spool->files_, options);
+  auto directory = daemon::open_stopped(spool->files_, config);
   if (!directory) return propagate(std::move(directory.error()));
   spool->directory_ = std::make_unique<queue::SpoolDirectory>(std::move(*directory));
   auto store = daemon::make_store(config, spool->directory_->path(), spool->log_, true);

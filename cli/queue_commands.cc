@@ -14,6 +14,7 @@
 #include "cli/queue_listing.h"
 #include "cli/read_config.h"
 #include "cli/stopped_spool.h"
+#include "daemon/spool.h"
 
 namespace brevdue::cli {
 
@@ -96,7 +97,7 @@ int queue_list(const std::string& config_path, bool json) {
   if (!client) {
     if (client.error().code != ErrorCode::unavailable) return complain(client.error());
     fmt::print(stderr, "brevdue: {}; reading the spool {}\n", client.error().context,
-               config->queue.path);
+               daemon::spool_text(*config));
     return list_offline(*config, json);
   }
   QueueListing listing(stdout, json);
@@ -140,7 +141,7 @@ int queue_show(const std::string& config_path, const QueueSelection& selection) 
   if (!client) {
     if (client.error().code != ErrorCode::unavailable) return complain(client.error());
     fmt::print(stderr, "brevdue: {}; reading the spool {}\n", client.error().context,
-               config->queue.path);
+               daemon::spool_text(*config));
     return show_offline(*config, request->ids);
   }
   auto done =

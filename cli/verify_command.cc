@@ -13,6 +13,7 @@
 #include "cli/stopped_verification.h"
 #include "cli/verify_progress_line.h"
 #include "config/units.h"
+#include "daemon/spool.h"
 
 namespace brevdue::cli {
 
@@ -106,7 +107,7 @@ int queue_verify(const std::string& config_path, const std::string& rate) {
   if (client) return verify_online(*client, *asked);
   if (client.error().code != ErrorCode::unavailable) return complain(client.error());
   fmt::print(stderr, "brevdue: {}; reading the spool {}\n", client.error().context,
-             config->queue.path);
+             daemon::spool_text(*config));
   return verify_offline(*config, rate.empty() ? 0 : *asked);
 }
 

@@ -15,7 +15,7 @@ namespace brevdue::config {
 
 using std::chrono::milliseconds;
 
-enum class Backend : std::uint8_t { iouring, lmdb, maildir };
+enum class Backend : std::uint8_t { iouring, lmdb, maildir, mirror };
 enum class MaildirSync : std::uint8_t { automatic, fsync, syncfs };
 enum class AddressPreference : std::uint8_t { ipv6_first, ipv4_first, ipv6_only, ipv4_only };
 
@@ -36,9 +36,17 @@ struct MaildirConfig {
   bool operator==(const MaildirConfig&) const = default;
 };
 
+struct MirrorConfig {
+  Backend backend;                 // of both sides; never mirror
+  std::vector<std::string> paths;  // two, if queue.backend is mirror
+  milliseconds stall_max;
+  std::uint64_t resync_rate;  // bytes a second; 0: no bound
+  bool operator==(const MirrorConfig&) const = default;
+};
+
 struct QueueConfig {
   Backend backend;
-  std::string path;
+  std::string path;  // not used by a mirror
   std::uint64_t reserve;
   std::uint64_t memory_for_content;
   std::uint64_t content_cache;
@@ -48,6 +56,7 @@ struct QueueConfig {
   IouringConfig iouring;
   LmdbConfig lmdb;
   MaildirConfig maildir;
+  MirrorConfig mirror;
   bool operator==(const QueueConfig&) const = default;
 };
 

@@ -45,6 +45,7 @@ class DocumentReader {
     read_table(document, "");
     check_order("retry.delay_min", "retry.delay_max");
     check_order("delivery.concurrency_initial", "delivery.concurrency_max");
+    check_mirror();
   }
   std::vector<Problem> take_problems() {
     std::ranges::sort(problems_, {}, [](const Problem& problem) {
@@ -59,6 +60,7 @@ class DocumentReader {
   void read_listeners(const toml::node& node);
   void read_listener(const toml::node& node, std::vector<std::string>& addresses);
   void check_order(std::string_view smaller, std::string_view larger);
+  void check_mirror();
   void problem(std::string_view key, toml::source_position at, std::string text) {
     problems_.push_back({file_, at.line, at.column, std::string(key), std::move(text)});
   }
@@ -177,6 +179,27 @@ void DocumentReader::check_order(std::string_view smaller, std::string_view larg
   problem(high_is_set ? larger : smaller, at,
           fmt::format("{} ({}) is more than {} ({}); raise the one or lower the other", smaller,
                       value_text(low, low_value), larger, value_text(high, high_value)));
+}
+
+void DocumentReader::check_mirror() {
+  constexpr std::string_view key = "queue.mirror.paths";
+  const std::vector<std::string>& paths = config_.queue.mirror.paths;
+  if (paths.empty()) {
+    if (config_.queue.backend != Backend::mirror) return;
+    return problem(key, positions_.at("queue.backend"),
+                   R"(a mirror needs two directories; write paths = ["/disk1/brevdue", )"
+                   R"("/disk2/brevdue"] below [queue.mirror])");
+  }
+  const toml::source_position at = positions_.at(std::string(key));
+  if (paths.size() != 2) {
+    return problem(key, at,
+                   fmt::format("a mirror has two sides, here are {}; name two directories on "
+                               "different disks",
+                               paths.size()));
+  }
+  if (paths[0] == paths[1]) {
+    problem(key, at, "both sides are the same directory; name one on another disk");
+  }
 }
 
 std::expected<toml::table, Problem> parse_document(std::string_view text,

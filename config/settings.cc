@@ -121,7 +121,8 @@ constexpr std::uint64_t hour = 60 * minute;
 constexpr std::uint64_t day = 24 * hour;
 
 // In the order of the enumerations in config.h.
-constexpr std::string_view backends[] = {"iouring", "lmdb", "maildir"};
+constexpr std::string_view backends[] = {"iouring", "lmdb", "maildir", "mirror"};
+constexpr std::span<const std::string_view> backends_of_sides(backends, 3);
 constexpr std::string_view maildir_syncs[] = {"auto", "fsync", "syncfs"};
 constexpr std::string_view address_preferences[] = {"ipv6_first", "ipv4_first", "ipv6_only",
                                                     "ipv4_only"};
@@ -141,11 +142,12 @@ const Setting table[] = {
         "The clients that may relay mail to anywhere. All others are refused at RCPT."),
 
     choice<&C::queue, &Q::backend>("queue.backend", R"("iouring")", backends,
-        "How the queue is stored: an append-only log, an LMDB database, or one file a message. A "
-        "spool keeps the backend it was made with."),
+        "How the queue is stored: an append-only log, an LMDB database, one file a message, or, "
+        "with mirror, by one of these on two disks at once. A spool keeps the backend it was made "
+        "with."),
     text<&C::queue, &Q::path>("queue.path", R"("/var/spool/brevdue")", check_path,
         "The directory of the spool. Best a file system of its own, on a disk whose cache "
-        "obeys flushes."),
+        "obeys flushes. A mirror has queue.mirror.paths in its place."),
     number<&C::queue, &Q::reserve>(Kind::size, "queue.reserve", R"("64MiB")", {0, TiB},
         "Free space that no message may use, kept for recording results of deliveries. With less "
         "than this free, clients are told 452 before they send content."),
@@ -189,6 +191,21 @@ const Setting table[] = {
         "of the spool (ext4, btrfs: fsync for one or two changes, syncfs for more; xfs and others: "
         "syncfs for two and more; FUSE and network file systems: always fsync). syncfs is refused "
         "at start where it does not work or promises nothing."),
+    choice<&C::queue, &Q::mirror, &MirrorConfig::backend>("queue.mirror.backend", R"("iouring")",
+        backends_of_sides,
+        "How each of the two sides of a mirror is stored."),
+    texts<&C::queue, &Q::mirror, &MirrorConfig::paths>("queue.mirror.paths", "[]", check_path,
+        "The two spool directories of a mirror, each on a disk of its own. What is accepted is on "
+        "both before the client gets its 250. One that fails is left, and mail goes on with the "
+        "other; 'brevdue queue mirror' shows and mends that."),
+    number<&C::queue, &Q::mirror, &MirrorConfig::stall_max>(Kind::duration,
+        "queue.mirror.stall_max", R"("10s")", {100, hour},
+        "How much longer than the other a side of a mirror may take to write before it is left. "
+        "Clients wait as long."),
+    number<&C::queue, &Q::mirror, &MirrorConfig::resync_rate>(Kind::size,
+        "queue.mirror.resync_rate", R"("50MiB")", {0, TiB},
+        "The most that is copied in a second to a side that is written anew, so that mail goes on "
+        "beside it. 0: as much as the disks can."),
 
     text<&C::control, &ControlConfig::socket>("control.socket", R"("/run/brevdue/control")",
         check_socket_path,

@@ -14,6 +14,7 @@
 #include "daemon/verification.h"
 #include "ipc/channel.h"
 #include "ipc/control_frames.h"
+#include "ipc/mirror_side_status.h"
 #include "ipc/queue_entry.h"
 
 namespace brevdue::daemon {
@@ -51,8 +52,46 @@ std::string_view name_of(ControlVerb verb) {
       return "stats";
     case ControlVerb::verify:
       return "verify";
+    case ControlVerb::mirror_status:
+      return "mirror status";
+    case ControlVerb::mirror_resync:
+      return "mirror resync";
+    case ControlVerb::mirror_detach:
+      return "mirror detach";
+    case ControlVerb::mirror_attach:
+      return "mirror attach";
   }
   return "unknown";
+}
+
+bool is_of_the_mirror(ControlVerb verb) {
+  return verb == ControlVerb::mirror_status || verb == ControlVerb::mirror_resync ||
+         verb == ControlVerb::mirror_detach || verb == ControlVerb::mirror_attach;
+}
+
+ipc::MirrorSideStatus status_of(const mirror::SideStatus& side) {
+  using State = ipc::MirrorSideStatus::State;
+  ipc::MirrorSideStatus status;
+  status.state = side.state == mirror::SideState::current  ? State::current
+                 : side.state == mirror::SideState::behind ? State::behind
+                                                           : State::left;
+  status.epoch = side.epoch;
+  status.messages = side.progress.messages;
+  status.messages_left = side.progress.messages_left;
+  status.bytes = side.progress.bytes;
+  status.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - side.progress.since);
+  status.path = side.path;
+  status.why = side.why;
+  return status;
+}
+
+Result<void> change_mirror(mirror::MirrorSpool& mirror, ControlVerb verb, std::string path) {
+  if (verb == ControlVerb::mirror_detach) return mirror.detach(path);
+  if (verb == ControlVerb::mirror_attach) return mirror.attach(path, false);
+  auto left = mirror.left_side();
+  if (!left) return propagate(std::move(left.error()));
+  return mirror.attach(*left, true);
 }
 
 // Of those, the context says it all.
@@ -135,6 +174,7 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
   // Until recovery has ended the index lacks what is on the disk: an answer would be wrong.
   void begin() {
     if (request_.verb == ControlVerb::statistics) return show_statistics();
+    if (is_of_the_mirror(request_.verb)) return mirror();
     if (server_.queue_.recovering()) {
       server_.events_.run_after(recovery_poll, [self = shared_from_this()] {
         if (self->channel_.is_open()) self->begin();
@@ -157,11 +197,32 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
     work();
   }
 
+  void mirror() {
+    const auto& spool = server_.spool_.mirror;
+    if (spool == nullptr) return finish("there is no mirror: queue.backend is not \"mirror\"");
+    if (request_.verb == ControlVerb::mirror_status) {
+      for (const auto& side : spool->status()) send(ControlFrame::side, encode(status_of(side)));
+      return finish();
+    }
+    server_.log_.info(fmt::format("operator: {} {}", name_of(request_.verb), request_.path));
+    // It may wait for a disk. The session is the loop's: only its end comes back to it.
+    server_.mirror_work_.push([spool, &events = server_.events_, verb = request_.verb,
+                               path = request_.path, session = weak_from_this()] {
+      auto done = change_mirror(*spool, verb, path);
+      events.post([session, done = std::move(done)] {
+        const auto self = session.lock();
+        if (self != nullptr) self->finish(done ? std::string() : done.error().context);
+      });
+    });
+  }
+
   // It ends with the session.
   void verify() {
     server_.log_.info(fmt::format("operator: verify of {} messages", server_.queue_.size()));
+    std::vector<std::string> spools;
+    for (const auto& side : server_.spool_.sides->taking_part()) spools.push_back(side->path);
     verification_ = std::make_unique<Verification>(
-        server_.events_, server_.queue_, server_.log_, server_.spool_, request_.rate,
+        server_.events_, server_.queue_, server_.log_, std::move(spools), request_.rate,
         Verification::Callbacks{
             .found = [this](std::string line) { send(ControlFrame::line, std::move(line)); },
             .progress =
@@ -360,14 +421,14 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
 
 ControlServer::ControlServer(boost::asio::io_context& loop, queue::EventLoop& events,
                              UniqueFd listener, queue::Queue& queue, Dispatcher& dispatcher,
-                             const Log& log, std::string spool)
+                             const Log& log, const Spool& spool)
     : loop_(loop),
       events_(events),
       listener_(loop, listener.release()),
       queue_(queue),
       dispatcher_(dispatcher),
       log_(log),
-      spool_(std::move(spool)) {
+      spool_(spool) {
   accept();
 }
 

@@ -16,16 +16,18 @@
 #include "core/log.h"
 #include "core/unique_fd.h"
 #include "daemon/dispatcher.h"
+#include "daemon/spool.h"
 #include "queue/event_loop.h"
 #include "queue/queue.h"
+#include "queue/worker.h"
 
 namespace brevdue::daemon {
 
 class ControlServer {
  public:
-  // `spool` is the spool's directory, for `verify`.
+  // `spool` must outlive it.
   ControlServer(boost::asio::io_context& loop, queue::EventLoop& events, UniqueFd listener,
-                queue::Queue& queue, Dispatcher& dispatcher, const Log& log, std::string spool);
+                queue::Queue& queue, Dispatcher& dispatcher, const Log& log, const Spool& spool);
   ~ControlServer();
 
  private:
@@ -40,7 +42,8 @@ class ControlServer {
   queue::Queue& queue_;
   Dispatcher& dispatcher_;
   const Log& log_;
-  const std::string spool_;
+  const Spool& spool_;
+  queue::Worker mirror_work_;  // what the operator asks of a mirror: it may wait for a disk
   std::list<std::shared_ptr<Session>> sessions_;
   queue::EventLoop::TimerId accept_timer_ = 0;
   bool accepting_ = false;

@@ -15,6 +15,7 @@
 
 #include "config/load.h"
 #include "config/print.h"
+#include "daemon/spool.h"
 #include "daemon/store_choice.h"
 #include "mail/queue_id.h"
 
@@ -46,7 +47,7 @@ int Master::run() {
     return prepared.error().code == ErrorCode::busy ? EX_TEMPFAIL : EX_OSERR;
   }
   log_->info(fmt::format("starting: backend {}, spool {}", name_of(config_.queue.backend),
-                         config_.queue.path));
+                         spool_text(config_)));
   for (const BoundListener& listener : listeners_) log_->info("listening on " + listener.bound);
   add_position(Role::qmgr);
   add_positions();
@@ -97,12 +98,16 @@ Result<void> Master::open_log() {
 }
 
 Result<void> Master::prepare_spool(const Account& account) {
-  if (::mkdir(config_.queue.path.c_str(), 0700) != 0) {
-    if (errno == EEXIST) return {};
-    return fail_os(errno, "make queue.path " + config_.queue.path);
-  }
-  if (is_root() && ::chown(config_.queue.path.c_str(), account.user, account.group) != 0) {
-    return fail_os(errno, "chown " + config_.queue.path);
+  const std::vector<std::string> paths = spool_paths(config_);
+  const auto exists = [](const std::string& path) { return ::access(path.c_str(), F_OK) == 0; };
+  // A mirror begins with two new directories; where only one is missing its disk may not be
+  // mounted.
+  if (std::ranges::any_of(paths, exists)) return {};
+  for (const std::string& path : paths) {
+    if (::mkdir(path.c_str(), 0700) != 0) return fail_os(errno, "make the spool " + path);
+    if (is_root() && ::chown(path.c_str(), account.user, account.group) != 0) {
+      return fail_os(errno, "chown " + path);
+    }
   }
   return {};
 }

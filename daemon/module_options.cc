@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "config/address.h"
-#include "daemon/store_choice.h"
 #include "net/interface_addresses.h"
 
 namespace brevdue::daemon {
@@ -16,11 +15,6 @@ std::chrono::seconds seconds(config::milliseconds time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time);
 }
 }  // namespace
-
-queue::SpoolOptions spool_options(const config::Config& config) {
-  return {config.queue.path, std::string(name_of(config.queue.backend)),
-          version_of(config.queue.backend)};
-}
 
 queue::QueueOptions queue_options(const config::Config& config,
                                   std::shared_ptr<queue::SpoolSides> sides) {

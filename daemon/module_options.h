@@ -10,13 +10,11 @@
 #include "delivery/relay_options.h"
 #include "dns/resolver.h"
 #include "queue/queue.h"
-#include "queue/spool_directory.h"
 #include "queue/spool_sides.h"
 #include "smtp/server_options.h"
 
 namespace brevdue::daemon {
 
-queue::SpoolOptions spool_options(const config::Config& config);
 queue::QueueOptions queue_options(const config::Config& config,
                                   std::shared_ptr<queue::SpoolSides> sides);
 DispatcherOptions dispatcher_options(const config::Config& config);

@@ -11,11 +11,10 @@
 #include "daemon/dispatcher.h"
 #include "daemon/module_options.h"
 #include "daemon/role.h"
-#include "daemon/store_choice.h"
+#include "daemon/spool.h"
 #include "daemon/submission_server.h"
 #include "queue/id_floor.h"
 #include "queue/queue.h"
-#include "queue/spool_directory.h"
 
 namespace brevdue::daemon {
 
@@ -24,19 +23,17 @@ constexpr std::uint16_t own_slot = 0;  // of the DSNs that qmgr makes itself
 
 class Qmgr final : public queue::QueueObserver {
  public:
-  Qmgr(RoleProcess& process, queue::SpoolDirectory& spool, std::shared_ptr<queue::SpoolSides> sides,
-       queue::IdFloor floor)
+  Qmgr(RoleProcess& process, const Spool& spool, queue::IdFloor floor)
       : process_(process),
         events_(process.loop()),
-        queue_(queue_options(process.config(), std::move(sides)),
-               store_factory(process.config(), spool.path(), process.log()), files_,
-               process.clock(), events_, process.log(), *this),
+        queue_(queue_options(process.config(), spool.sides), spool.factory, files_, process.clock(),
+               events_, process.log(), *this),
         dispatcher_(process.loop(), events_, queue_, mail::QueueIdSource(own_slot, floor.floor()),
                     process.clock(), process.log(), dispatcher_options(process.config())),
         submissions_(process.loop(), events_, queue_, std::move(floor), process.clock(),
                      process.log(), submission_options(process.config())),
         control_(process.loop(), events_, UniqueFd(first_listener_descriptor), queue_, dispatcher_,
-                 process.log(), spool.path()) {}
+                 process.log(), spool) {}
 
   Result<void> start() {
     process_.on_attach([this](const Attach& attach, UniqueFd fd) {
@@ -112,13 +109,11 @@ int run_qmgr(const std::string& instance) {
         return EX_IOERR;
     }
   };
-  auto spool = queue::SpoolDirectory::open(files, spool_options(process.config()));
+  auto spool = Spool::open(files, process.config(), process.log());
   if (!spool) return refuse(spool.error());
-  auto sides = queue::SingleSpool::open(files, spool->path());
-  if (!sides) return refuse(sides.error());
-  auto floor = queue::IdFloor::open(files, *sides, process.clock().wall());
+  auto floor = queue::IdFloor::open(files, spool->sides, process.clock().wall());
   if (!floor) return refuse(floor.error());
-  Qmgr qmgr(process, *spool, std::move(*sides), std::move(*floor));
+  Qmgr qmgr(process, *spool, std::move(*floor));
   if (auto started = qmgr.start(); !started) return refuse(started.error());
   return process.run();
 }

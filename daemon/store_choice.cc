@@ -18,6 +18,8 @@ std::string_view name_of(Backend backend) {
       return "lmdb";
     case Backend::maildir:
       return "maildir";
+    case Backend::mirror:
+      return "mirror";
   }
   return "unknown";
 }
@@ -30,19 +32,26 @@ unsigned version_of(Backend backend) {
       return backends::LmdbStoreOptions::format_version;
     case Backend::maildir:
       return backends::MaildirStoreOptions::format_version;
+    case Backend::mirror:
+      break;
   }
   return 0;
+}
+
+Backend backend_of_files(const config::Config& config) {
+  return config.queue.backend == Backend::mirror ? config.queue.mirror.backend
+                                                 : config.queue.backend;
 }
 
 namespace {
 // What all backends are told alike.
 template <class Options>
-Options common(const config::QueueConfig& queue, const std::string& spool, const Log& log,
+Options common(const config::Config& config, const std::string& spool, const Log& log,
                bool read_only) {
   Options options;
-  options.path = spool + "/" + std::string(name_of(queue.backend));
+  options.path = spool + "/" + std::string(name_of(backend_of_files(config)));
   options.quarantine = spool + "/quarantine";
-  options.reserve = queue.reserve;
+  options.reserve = config.queue.reserve;
   options.read_only = read_only;
   options.notice = [&log](const std::string& text) { log.info(text); };
   return options;
@@ -65,31 +74,28 @@ Result<std::unique_ptr<queue::Store>> make_store(const config::Config& config,
                                                  const std::string& spool, const Log& log,
                                                  bool read_only) {
   const config::QueueConfig& queue = config.queue;
-  switch (queue.backend) {
+  switch (backend_of_files(config)) {
     case Backend::iouring: {
-      auto options = common<backends::LogStoreOptions>(queue, spool, log, read_only);
+      auto options = common<backends::LogStoreOptions>(config, spool, log, read_only);
       options.segment_size = static_cast<std::uint32_t>(queue.iouring.segment_size);
       options.spare_segments = queue.iouring.segments_spare;
       return std::make_unique<backends::LogStore>(std::move(options));
     }
     case Backend::lmdb: {
-      auto options = common<backends::LmdbStoreOptions>(queue, spool, log, read_only);
+      auto options = common<backends::LmdbStoreOptions>(config, spool, log, read_only);
       options.map_size = queue.lmdb.map_size;
       options.growth_step = queue.lmdb.growth_step;
       return std::make_unique<backends::LmdbStore>(std::move(options));
     }
     case Backend::maildir: {
-      auto options = common<backends::MaildirStoreOptions>(queue, spool, log, read_only);
+      auto options = common<backends::MaildirStoreOptions>(config, spool, log, read_only);
       options.sync = sync_of(queue.maildir.sync);
       return std::make_unique<backends::MaildirStore>(std::move(options));
     }
+    case Backend::mirror:
+      break;
   }
   return fail(ErrorCode::invalid_argument, "queue.backend");
-}
-
-queue::Queue::StoreFactory store_factory(const config::Config& config, const std::string& spool,
-                                         const Log& log) {
-  return [&config, spool, &log] { return make_store(config, spool, log, false); };
 }
 
 }  // namespace brevdue::daemon

@@ -16,11 +16,12 @@ std::string_view name_of(config::Backend backend);
 // The version of its format that this build writes.
 unsigned version_of(config::Backend backend);
 
-// A store of the configured backend in the spool directory `spool`.
+// How the files of the spool are stored: of a mirror, those of its sides.
+config::Backend backend_of_files(const config::Config& config);
+
+// A store of that backend in the spool directory `spool`.
 Result<std::unique_ptr<queue::Store>> make_store(const config::Config& config,
                                                  const std::string& spool, const Log& log,
                                                  bool read_only);
-queue::Queue::StoreFactory store_factory(const config::Config& config, const std::string& spool,
-                                         const Log& log);
 
 }  // namespace brevdue::daemon

@@ -16,11 +16,11 @@ constexpr std::chrono::seconds leftover_age{60};
 }  // namespace
 
 Verification::Verification(queue::EventLoop& events, queue::Queue& queue, const Log& log,
-                           std::string spool, std::uint64_t rate, Callbacks callbacks)
+                           std::vector<std::string> spools, std::uint64_t rate, Callbacks callbacks)
     : events_(events),
       queue_(queue),
       log_(log),
-      spool_(std::move(spool)),
+      spools_(std::move(spools)),
       rate_(rate),
       callbacks_(std::move(callbacks)) {}
 
@@ -175,8 +175,12 @@ void Verification::staged_ended(const Staged& staged, std::optional<queue::Damag
 }
 
 void Verification::look_for_leftovers() {
-  reader_.push([this, alive = alive_, &events = events_, spool = spool_] {
-    events.post([this, alive, leftovers = queue::find_leftovers(spool, leftover_age)] {
+  reader_.push([this, alive = alive_, &events = events_, spools = spools_] {
+    std::vector<queue::Leftover> leftovers;
+    for (const std::string& spool : spools) {
+      std::ranges::move(queue::find_leftovers(spool, leftover_age), std::back_inserter(leftovers));
+    }
+    events.post([this, alive, leftovers = std::move(leftovers)] {
       if (*alive) add_leftovers(leftovers);
     });
   });

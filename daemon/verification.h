@@ -34,9 +34,9 @@ class Verification {
     std::function<void(Result<void>, const ipc::VerifyProgress&)> ended;
   };
 
-  // `spool` is the spool's directory; at most `rate` bytes are read a second, 0: no bound.
-  Verification(queue::EventLoop& events, queue::Queue& queue, const Log& log, std::string spool,
-               std::uint64_t rate, Callbacks callbacks);
+  // `spools` are the spool directories; at most `rate` bytes are read a second, 0: no bound.
+  Verification(queue::EventLoop& events, queue::Queue& queue, const Log& log,
+               std::vector<std::string> spools, std::uint64_t rate, Callbacks callbacks);
   ~Verification();
   Verification(const Verification&) = delete;
   Verification& operator=(const Verification&) = delete;
@@ -69,7 +69,7 @@ class Verification {
   queue::EventLoop& events_;
   queue::Queue& queue_;
   const Log& log_;
-  const std::string spool_;
+  const std::vector<std::string> spools_;
   const std::uint64_t rate_;
   Callbacks callbacks_;
   RealFileSystem files_;

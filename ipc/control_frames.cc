@@ -15,6 +15,7 @@ std::string encode(const ControlRequest& request) {
   put_short_string(out, request.destination);
   put_short_string(out, request.reverse_path);
   put_varint(out, request.rate);
+  put_short_string(out, request.path);
   put_varint(out, request.ids.size());
   for (const mail::QueueId id : request.ids) put(out, id.value());
   return out;
@@ -28,8 +29,9 @@ Result<ControlRequest> decode_control_request(std::string_view payload) {
   request.destination = in.get_short_string();
   request.reverse_path = in.get_short_string();
   request.rate = in.get_varint();
+  request.path = in.get_short_string();
   const std::uint64_t count = in.get_varint();
-  if (!in.ok() || verb > static_cast<std::uint8_t>(ControlVerb::verify) || count > ids_max ||
+  if (!in.ok() || verb > static_cast<std::uint8_t>(ControlVerb::mirror_attach) || count > ids_max ||
       count > in.rest().size() / 8) {
     return fail(ErrorCode::protocol, "malformed control request");
   }

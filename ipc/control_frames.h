@@ -1,8 +1,9 @@
 // The control protocol: what `brevdue queue …` asks of qmgr over the control socket, and the
 // answers.
 //
-// One request a connection. The answer is any number of `entry`, `line`, `content` and `progress`
-// frames, then one `done`, after which qmgr closes. The frames are those of ipc::Channel.
+// One request a connection. The answer is any number of `entry`, `line`, `content`,
+// `progress` and `side` frames, then one `done`, after which qmgr closes. The frames are those of
+// ipc::Channel.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ enum class ControlFrame : std::uint8_t {
   content = 18,  // bytes of a message's content, in order
   done = 19,
   progress = 20,  // VerifyProgress (ipc/verify_progress.h)
+  side = 21,      // MirrorSideStatus (ipc/mirror_side_status.h)
 };
 
 enum class ControlVerb : std::uint8_t {
@@ -29,12 +31,16 @@ enum class ControlVerb : std::uint8_t {
   show,  // entry, then content
   hold,
   release,
-  retry,       // attempt now
-  bounce,      // fail every open recipient and send the DSN
-  discard,     // forget the message without a DSN ("delete")
-  flush,       // attempt everything, or everything for one destination, now
-  statistics,  // lines "NAME NUMBER": what the queue has done since it was opened
-  verify,      // lines, one a finding; progress, the last one just before done
+  retry,          // attempt now
+  bounce,         // fail every open recipient and send the DSN
+  discard,        // forget the message without a DSN ("delete")
+  flush,          // attempt everything, or everything for one destination, now
+  statistics,     // lines "NAME NUMBER": what the queue has done since it was opened
+  verify,         // lines, one a finding; progress, the last one just before done
+  mirror_status,  // two sides
+  mirror_resync,  // the side that takes no part is written anew
+  mirror_detach,  // `path` is left
+  mirror_attach,  // `path` is written anew, also a new disk
 };
 
 struct ControlRequest {
@@ -45,6 +51,7 @@ struct ControlRequest {
   std::string destination;   // a recipient domain; empty: any
   std::string reverse_path;  // "<>" for the null reverse-path; empty: any
   std::uint64_t rate = 0;    // of verify: bytes a second at most; 0: as fast as it can
+  std::string path;          // of mirror_detach and mirror_attach: a side's spool directory
 };
 
 struct ControlDone {

@@ -142,20 +142,25 @@ void Copier::give_up(const Lack& lack, const Error& why) {
                             state_.name(lack.to), describe(why)));
 }
 
+// It was written again since.
+bool Copier::is_whole(const Lack& lack, const Location& at) {
+  const auto store = state_.store(lack.to);
+  if (store == nullptr) return true;
+  const std::lock_guard one_at_a_time(state_.reading(lack.to));
+  const auto verified = store->verify(lack.id, at);
+  return verified && verified->damage.empty();
+}
+
 std::optional<Copier::Copy> Copier::read(const Lack& lack) {
-  const auto from = state_.store(1 - lack.to);
+  const std::size_t side = 1 - lack.to;
+  const auto from = state_.store(side);
   const auto pair = state_.pairs().find(lack.id, lack.location);
-  if (from == nullptr || !pair || !(*pair)[1 - lack.to]) return std::nullopt;
+  if (from == nullptr || !pair || !(*pair)[side]) return std::nullopt;
   const std::optional<Location> there = (*pair)[lack.to];
   if (there.has_value() == (lack.what == Lack::What::message)) return std::nullopt;
-  if (lack.what == Lack::What::record) {
-    const auto to = state_.store(lack.to);
-    // It was written again since.
-    if (to == nullptr || (to->look_up(lack.id, *there) && to->open(lack.id, *there))) {
-      return std::nullopt;
-    }
-  }
-  auto stored = from->look_up(lack.id, *(*pair)[1 - lack.to]);
+  if (lack.what == Lack::What::record && is_whole(lack, *there)) return std::nullopt;
+  const std::lock_guard one_at_a_time(state_.reading(side));
+  auto stored = from->look_up(lack.id, *(*pair)[side]);
   if (!stored) {
     give_up(lack, stored.error());
     return std::nullopt;
@@ -168,7 +173,7 @@ std::optional<Copier::Copy> Copier::read(const Lack& lack) {
     return std::nullopt;
   }
   if (envelope->content.staged) return copy;
-  auto content = from->open(lack.id, *(*pair)[1 - lack.to]);
+  auto content = from->open(lack.id, *(*pair)[side]);
   if (!content) {
     give_up(lack, content.error());
     return std::nullopt;

@@ -38,6 +38,7 @@ class Copier {
   std::optional<bool> pass();
   bool copy_some(std::vector<Lack> lacks);
   std::optional<Copy> read(const Lack& lack);
+  bool is_whole(const Lack& lack, const queue::Location& at);
   void write(std::size_t side, std::vector<Copy> copies);
   bool take_away_damaged(std::size_t side, std::vector<Copy>& copies);
   bool write_records(std::size_t side, std::vector<Copy>& copies);

@@ -85,7 +85,10 @@ Result<void> MergedRecovery::report_rest() {
     if (store == nullptr && state_.is_current(0)) return fail(ErrorCode::cancelled, "stopped");
     // It was left: what only it had was acknowledged to nobody.
     if (store == nullptr) return {};
-    auto stored = store->look_up(id, found.location);
+    auto stored = [&] {
+      const std::lock_guard one_at_a_time(state_.reading(0));
+      return store->look_up(id, found.location);
+    }();
     if (!stored) {
       sink_.quarantined({state_.name(0), id.text() + ": " + describe(stored.error())});
       continue;

@@ -234,9 +234,10 @@ Result<void> MirrorSpool::give_up(const SpoolSidePtr& side, const Error& why) {
   if (std::ranges::none_of(others, [&](const auto& other) { return other != side; })) {
     return std::unexpected(why);
   }
-  options_.store.notice(fmt::format("mirror: {} is left: {}; mail goes on with {} alone",
-                                    options_.paths[*index], describe(why),
-                                    options_.paths[1 - *index]));
+  options_.store.notice(
+      Notice::trouble,
+      fmt::format("mirror: {} is left: {}; mail goes on with {} alone", options_.paths[*index],
+                  describe(why), options_.paths[1 - *index]));
   return note_partner_stale(1 - *index);
 }
 

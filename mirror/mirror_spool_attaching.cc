@@ -166,8 +166,8 @@ Result<void> MirrorSpool::attach(const std::string& path, bool is_known) {
     members_[*index].why_left = describe(done.error());
     return done;
   }
-  options_.store.notice(
-      fmt::format("mirror: {} is written anew from {}", path, options_.paths[1 - *index]));
+  options_.store.notice(Notice::news, fmt::format("mirror: {} is written anew from {}", path,
+                                                  options_.paths[1 - *index]));
   return {};
 }
 
@@ -181,7 +181,8 @@ void MirrorSpool::attach_stale() {
       if (stale_at_start_ == i) stale_at_start_.reset();
     }
     if (auto done = attach(options_.paths[i], true); !done) {
-      options_.store.notice(fmt::format("mirror: {} cannot be written anew: {}", options_.paths[i],
+      options_.store.notice(Notice::trouble,
+                            fmt::format("mirror: {} cannot be written anew: {}", options_.paths[i],
                                         describe(done.error())));
     }
   }

@@ -77,8 +77,8 @@ std::string MirroredStore::State::why_left(std::size_t side) const {
   return sides_[side].why;
 }
 
-void MirroredStore::State::notice(const std::string& text) const {
-  if (options_.notice) options_.notice(text);
+void MirroredStore::State::notice(const std::string& text, Notice kind) const {
+  if (options_.notice) options_.notice(kind, text);
 }
 
 std::shared_ptr<Store> MirroredStore::State::store(std::size_t side) const {
@@ -309,7 +309,8 @@ void MirroredStore::State::count_again(Lock& lock, std::size_t side) {
   } else if (whole.standing == Standing::behind) {
     whole.standing = Standing::current;
     notice(fmt::format("mirror: {} has everything again: {} messages, {} MiB were copied",
-                       whole.name, whole.progress.messages, whole.progress.bytes >> 20));
+                       whole.name, whole.progress.messages, whole.progress.bytes >> 20),
+           Notice::news);
   }
   changed_.notify_all();
 }

@@ -50,15 +50,16 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
   LocationPairs& pairs() { return pairs_; }
   std::string name(std::size_t side) const;
   std::string why_left(std::size_t side) const;
-  // Nothing for a side that is not to be read.
+  // Nothing for a side that is not to be read. Who reads holds reading(): one thread at a time.
   std::shared_ptr<queue::Store> store(std::size_t side) const;
+  std::mutex& reading(std::size_t side) { return reading_[side]; }
   // The least that the sides that take part want in flight.
   unsigned depth() const;
   bool is_current(std::size_t side) const;
   SideState state_of(std::size_t side) const;
   unsigned generation(std::size_t side) const;  // counts its stores
   std::size_t next_reader();                    // the sides take turns
-  void notice(const std::string& text) const;
+  void notice(const std::string& text, Notice kind = Notice::trouble) const;
 
   // Between these stop() waits, once the sides have ended.
   void recovery_begins();
@@ -151,6 +152,7 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
   const MirrorOptions options_;
   LocationPairs pairs_;
   std::mutex submitting_;  // one thread at a time gives a side work
+  std::array<std::mutex, sides> reading_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

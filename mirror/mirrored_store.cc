@@ -93,7 +93,10 @@ Result<Found> MirroredStore::read(mail::QueueId id, const Location& location, Re
   for (const std::size_t side : {first, 1 - first}) {
     const auto store = state.store(side);
     if (store == nullptr || !(*pair)[side]) continue;
-    found = read(*store, *(*pair)[side]);
+    {
+      const std::lock_guard one_at_a_time(state.reading(side));
+      found = read(*store, *(*pair)[side]);
+    }
     if (found) break;
     if (found.error().code == ErrorCode::not_found) continue;
     if (found.error().code == ErrorCode::corrupt) {
@@ -112,6 +115,35 @@ Result<SharedBytes> MirroredStore::open(mail::QueueId id, const Location& locati
 Result<queue::StoredMessage> MirroredStore::look_up(mail::QueueId id, const Location& location) {
   return read<queue::StoredMessage>(
       id, location, [&](Store& store, const Location& at) { return store.look_up(id, at); });
+}
+
+// Each side's record. What is damaged on one is written there again, so that it is reported once,
+// in the log.
+Result<queue::Verified> MirroredStore::verify(mail::QueueId id, const Location& location) {
+  queue::Verified all;
+  bool any = false;
+  const auto pair = state_->pairs().find(id, location);
+  if (!pair) return fail(ErrorCode::not_found, "mirror: " + id.text());
+  for (std::size_t side = 0; side < sides; ++side) {
+    const auto store = state_->store(side);
+    if (store == nullptr || !(*pair)[side]) continue;
+    auto found = [&] {
+      const std::lock_guard one_at_a_time(state_->reading(side));
+      return store->verify(id, *(*pair)[side]);
+    }();
+    if (!found && found.error().code == ErrorCode::not_found) continue;
+    if (!found) return found;
+    any = true;
+    all.bytes += found->bytes;
+    if (all.envelope.empty()) all.envelope = std::move(found->envelope);
+    if (!found->damage.empty()) state_->lacks({id, location, side, Lack::What::record});
+    for (queue::Damage& damage : found->damage) {
+      damage.where = state_->name(side) + (damage.where.empty() ? "" : "/" + damage.where);
+      all.damage.push_back(std::move(damage));
+    }
+  }
+  if (!any) return fail(ErrorCode::not_found, "mirror: " + id.text());
+  return all;
 }
 
 Result<void> MirroredStore::recover(queue::RecoverySink& sink) {

@@ -49,13 +49,18 @@ struct MirrorSide {
   std::function<Result<void>()> note_whole{};
 };
 
+enum class Notice : std::uint8_t {
+  trouble,
+  news,  // something is well again, or on its way
+};
+
 struct MirrorOptions {
   // How much longer than the other a side may take for a batch before it is left.
   std::chrono::milliseconds stall_max{10'000};
   // Bytes a second that are copied to a side that lacks them; 0: as fast as it goes.
   std::uint64_t copy_rate = 0;
   // What an operator must know, one line each. Any thread; must not call the store.
-  std::function<void(const std::string&)> notice;
+  std::function<void(Notice, const std::string&)> notice;
   // Called within start(), when a side may join.
   std::function<void()> started;
 };
@@ -88,6 +93,7 @@ class MirroredStore final : public queue::Store {
   unsigned depth() const override;
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& location) override;
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& location) override;
+  Result<queue::Verified> verify(mail::QueueId id, const queue::Location& location) override;
   std::uint64_t room() const override;
 
   // What follows may be called from any thread, also while and after the store goes.

@@ -114,11 +114,24 @@ const Mistake ranges[] = {
      "f.toml:1:17: queue.reserve: '99999999TiB' is not a size; write a whole number and a unit "
      "(KiB, MiB, GiB, TiB, kB, MB, GB, TB), such as \"64MiB\""},
     {"ChoiceWithATypo", "queue.backend = 'lmbd'",
-     "f.toml:1:17: queue.backend: 'lmbd' is not one of iouring, lmdb, maildir; did you mean "
-     "'lmdb'?"},
+     "f.toml:1:17: queue.backend: 'lmbd' is not one of iouring, lmdb, maildir, mirror; did you "
+     "mean 'lmdb'?"},
     {"ChoiceThatIsNone", "queue.backend = 'postgres'",
-     "f.toml:1:17: queue.backend: 'postgres' is not one of iouring, lmdb, maildir; write one of "
-     "them, such as \"iouring\""},
+     "f.toml:1:17: queue.backend: 'postgres' is not one of iouring, lmdb, maildir, mirror; write "
+     "one "
+     "of them, such as \"iouring\""},
+    {"MirrorWithoutSides", "queue.backend = 'mirror'",
+     "f.toml:1:17: queue.mirror.paths: a mirror needs two directories; write paths = "
+     "[\"/disk1/brevdue\", \"/disk2/brevdue\"] below [queue.mirror]"},
+    {"MirrorWithOneSide", "queue.backend = 'mirror'\nqueue.mirror.paths = ['/a']",
+     "f.toml:2:22: queue.mirror.paths: a mirror has two sides, here are 1; name two directories on "
+     "different disks"},
+    {"MirrorOfOneDirectory", "queue.mirror.paths = ['/a', '/a']",
+     "f.toml:1:22: queue.mirror.paths: both sides are the same directory; name one on another "
+     "disk"},
+    {"MirrorOfMirrors", "queue.mirror.backend = 'mirror'",
+     "f.toml:1:24: queue.mirror.backend: 'mirror' is not one of iouring, lmdb, maildir; write one "
+     "of them, such as \"iouring\""},
     {"SmallestAboveLargest", "retry.delay_min = '2h'",
      "f.toml:1:19: retry.delay_min: retry.delay_min (\"2h\") is more than retry.delay_max "
      "(\"4000s\"); raise the one or lower the other"},

@@ -13,6 +13,7 @@
 #include "ipc/queue_entry.h"
 #include "ipc/verify_progress.h"
 #include "tests/daemon/dispatcher_rig.h"
+#include "tests/support/one_directory_spool.h"
 
 namespace brevdue::tests {
 namespace {
@@ -61,11 +62,11 @@ ControlRequest list_of(const std::string& destination, const std::string& revers
 class Control : public OnDiskAndInMemory {
  protected:
   Control() {
+    spool.sides = spool_in(files, spool_directory.path()).value();
     auto bound = daemon::bind_control_socket(path, ::getuid(), ::getgid());
     if (!bound) throw std::runtime_error("control socket");
-    server =
-        std::make_unique<daemon::ControlServer>(rig.loop, rig.events, std::move(*bound), *rig.queue,
-                                                *rig.dispatcher, rig.log.log(), spool.path());
+    server = std::make_unique<daemon::ControlServer>(
+        rig.loop, rig.events, std::move(*bound), *rig.queue, *rig.dispatcher, rig.log.log(), spool);
   }
   ~Control() override { server.reset(); }
 
@@ -103,6 +104,7 @@ class Control : public OnDiskAndInMemory {
             case ControlFrame::progress:
               answer.progress.push_back(ipc::decode_verify_progress(payload).value());
               break;
+            case ControlFrame::side:
             case ControlFrame::request:
               ADD_FAILURE() << "qmgr asks for nothing";
           }
@@ -116,7 +118,9 @@ class Control : public OnDiskAndInMemory {
 
   DispatcherRig rig{DispatcherRig::default_options(), GetParam()};
   TemporaryDirectory directory;
-  TemporaryDirectory spool;
+  RealFileSystem files;
+  TemporaryDirectory spool_directory;
+  daemon::Spool spool;
   const std::string path = directory.path_of("control");
   std::unique_ptr<daemon::ControlServer> server;
 };
@@ -350,16 +354,16 @@ TEST_P(Control, VerifyKeepsToItsRate) {
 }
 
 TEST_P(Control, VerifyMentionsFilesThatNobodyNeeds) {
-  std::filesystem::create_directories(spool.path_of("staged"));
-  std::filesystem::create_directories(spool.path_of("quarantine"));
+  std::filesystem::create_directories(spool_directory.path_of("staged"));
+  std::filesystem::create_directories(spool_directory.path_of("quarantine"));
   const mail::QueueId queued = rig.enqueue({"1@b.example"});
   for (const std::string& name : {"staged/fresh", "staged/old", "quarantine/set-aside"}) {
-    spool.write(name, "x");
+    spool_directory.write(name, "x");
   }
-  spool.write("staged/" + queued.text(), "x");
+  spool_directory.write("staged/" + queued.text(), "x");
   const auto then = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
-  std::filesystem::last_write_time(spool.path_of("staged/old"), then);
-  std::filesystem::last_write_time(spool.path_of("staged/" + queued.text()), then);
+  std::filesystem::last_write_time(spool_directory.path_of("staged/old"), then);
+  std::filesystem::last_write_time(spool_directory.path_of("staged/" + queued.text()), then);
   const Answer answer = ask(for_all(ControlVerb::verify));
   EXPECT_THAT(answer.lines, UnorderedElementsAre(StartsWith("note: staged/old "),
                                                  StartsWith("note: quarantine/set-aside ")));

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "ipc/control_frames.h"
+#include "ipc/mirror_side_status.h"
 #include "ipc/queue_entry.h"
 #include "ipc/submission_frames.h"
 #include "ipc/verify_progress.h"
@@ -37,7 +38,7 @@ inline constexpr auto stage_abort = [](ipc::Ticket ticket) {
 };
 }  // namespace codecs
 
-inline constexpr std::array<FrameCodec, 13> frame_codecs{{
+inline constexpr std::array<FrameCodec, 14> frame_codecs{{
     {"hello", codecs::recode<ipc::decode_hello, codecs::encoded>, false},
     {"queue_state", codecs::recode<ipc::decode_queue_state, codecs::encoded>, false},
     {"acknowledgements", codecs::recode<ipc::decode_acknowledgements, codecs::encoded>, true},
@@ -50,6 +51,7 @@ inline constexpr std::array<FrameCodec, 13> frame_codecs{{
     {"control_request", codecs::recode<ipc::decode_control_request, codecs::encoded>, false},
     {"control_done", codecs::recode<ipc::decode_control_done, codecs::encoded>, false},
     {"queue_entry", codecs::recode<ipc::decode_queue_entry, codecs::encoded>, false},
+    {"mirror_side_status", codecs::recode<ipc::decode_mirror_side_status, codecs::encoded>, false},
     {"verify_progress", codecs::recode<ipc::decode_verify_progress, codecs::encoded>, false},
 }};
 

@@ -32,6 +32,7 @@ inline ipc::ControlRequest sample_request() {
   request.destination = "example.org";
   request.reverse_path = "<>";
   request.rate = 16u << 20;
+  request.path = "/disk1/brevdue";
   return request;
 }
 
@@ -58,6 +59,10 @@ inline std::multimap<std::string_view, std::string> frame_samples() {
       {"control_request", encode(all)},
       {"control_done", encode(ipc::ControlDone{130, true, "no such message"})},
       {"control_done", encode(ipc::ControlDone{})},
+      {"mirror_side_status",
+       encode(ipc::MirrorSideStatus{ipc::MirrorSideStatus::State::behind, 7, 100, 20, 1u << 30,
+                                    std::chrono::milliseconds(1500), "/disk2/brevdue", ""})},
+      {"mirror_side_status", encode(ipc::MirrorSideStatus{})},
       {"verify_progress", encode(ipc::VerifyProgress{1, 2, 3, 1u << 30, 5, 6})},
       {"verify_progress", encode(ipc::VerifyProgress{})},
       {"queue_entry", encode(sample_entry())},

@@ -71,7 +71,7 @@ class CopyingTest : public testing::Test {
     mirror::MirrorOptions options;
     options.stall_max = 60s;
     options.copy_rate = rate_;
-    options.notice = [this](const std::string& text) {
+    options.notice = [this](mirror::Notice, const std::string& text) {
       const std::lock_guard lock(mutex_);
       notices_ += text + "\n";
     };

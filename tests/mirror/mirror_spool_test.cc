@@ -30,7 +30,7 @@ class MirrorSpoolTest : public testing::Test {
     options.backend = "memory";
     options.backend_version = 1;
     options.store.copy_rate = rate_;
-    options.store.notice = [this](const std::string& text) {
+    options.store.notice = [this](mirror::Notice, const std::string& text) {
       const std::lock_guard lock(mutex_);
       notices_ += text + "\n";
     };

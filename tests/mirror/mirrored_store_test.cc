@@ -103,7 +103,7 @@ class MirroredStoreTest : public testing::Test {
     }
     mirror::MirrorOptions options;
     options.stall_max = stall_max;
-    options.notice = [this](const std::string& text) {
+    options.notice = [this](mirror::Notice, const std::string& text) {
       const std::lock_guard lock(mutex_);
       notices_ += text + "\n";
     };

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "bench/load/content.h"
 #include "core/crc32c.h"
 #include "core/file_system.h"
 #include "core/log.h"
-#include "daemon/module_options.h"
+#include "daemon/spool.h"
 #include "daemon/store_choice.h"
 #include "queue/spool_directory.h"
 
@@ -55,8 +56,8 @@ void judge_content(std::string_view content, FoundMessage& message) {
 
 class Reader {
  public:
-  Reader(queue::Store& store, FileSystem& files, int spool)
-      : store_(store), files_(files), spool_(spool) {}
+  Reader(queue::Store& store, FileSystem& files, std::string spool)
+      : store_(store), files_(files), spool_(std::move(spool)) {}
 
   Result<FoundMessage> read(const queue::RecoveredMessage& recovered) {
     auto envelope = mail::decode_envelope(recovered.envelope.view());
@@ -80,8 +81,8 @@ class Reader {
   Result<std::string> content_of(const queue::RecoveredMessage& recovered,
                                  const mail::Envelope& envelope) {
     if (envelope.content.staged) {
-      auto content =
-          read_file(files_, spool_, "staged/" + recovered.id.text(), envelope.content.size);
+      auto content = read_file(files_, AT_FDCWD, spool_ + "/staged/" + recovered.id.text(),
+                               envelope.content.size);
       if (content && crc32c(*content) != envelope.content.crc32c) {
         return fail(ErrorCode::corrupt, "staged content");
       }
@@ -94,7 +95,7 @@ class Reader {
 
   queue::Store& store_;
   FileSystem& files_;
-  int spool_;
+  std::string spool_;
 };
 }  // namespace
 
@@ -102,11 +103,18 @@ Result<SpoolContents> read_spool(const config::Config& config, bool read_only) {
   RealFileSystem files;
   SystemClock clock;
   const Log log(LogOptions{}, clock);
-  queue::SpoolOptions options = daemon::spool_options(config);
-  options.read_only = read_only;
-  auto spool = queue::SpoolDirectory::open(files, options);
-  if (!spool) return propagate(std::move(spool.error()), "spool");
-  auto store = daemon::make_store(config, spool->path(), log, read_only);
+  std::optional<queue::SpoolDirectory> stopped;
+  daemon::Spool spool;
+  if (read_only) {
+    auto opened = daemon::open_stopped(files, config);
+    if (!opened) return propagate(std::move(opened.error()), "spool");
+    stopped = std::move(*opened);
+  } else {
+    auto opened = daemon::Spool::open(files, config, log);
+    if (!opened) return propagate(std::move(opened.error()), "spool");
+    spool = std::move(*opened);
+  }
+  auto store = read_only ? daemon::make_store(config, stopped->path(), log, true) : spool.factory();
   if (!store) return propagate(std::move(store.error()), "store");
   if (auto started = (*store)->start(); !started) {
     return propagate(std::move(started.error()), "start");
@@ -118,7 +126,8 @@ Result<SpoolContents> read_spool(const config::Config& config, bool read_only) {
   std::ranges::sort(found.messages, {}, &queue::RecoveredMessage::id);
   SpoolContents contents;
   contents.damage = std::move(found.damage);
-  Reader reader(**store, files, spool->fd());
+  Reader reader(**store, files,
+                read_only ? stopped->path() : spool.sides->taking_part().front()->path);
   for (const queue::RecoveredMessage& message : found.messages) {
     auto read = reader.read(message);
     if (!read) return propagate(std::move(read.error()));
