@@ -1,6 +1,7 @@
 #include "mirror/mirror_spool.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include <fcntl.h>
@@ -247,11 +248,26 @@ Result<void> MirrorSpool::note_partner_stale(std::size_t index) {
   record.partner_is_stale = true;
   ++record.epoch;
   if (auto done = write_record(index, record); !done) return done;
-  // Nothing holds its disk any more, but for what is in flight there.
-  const std::lock_guard lock(mutex_);
-  members_[1 - index].side.reset();
-  members_[1 - index].lock.reset();
+  let_go(1 - index);
   return {};
+}
+
+// Nothing may hold a disk that was left, or it could not be unmounted. Closing a file may wait for
+// the disk, so that nobody waits for it.
+void MirrorSpool::let_go(std::size_t index) {
+  const std::lock_guard lock(mutex_);
+  Member& member = members_[index];
+  if (member.side == nullptr && !member.lock) return;
+  member.is_closing = true;
+  std::thread([self = weak_from_this(), index, side = std::exchange(member.side, nullptr),
+               held = std::exchange(member.lock, std::nullopt)]() mutable {
+    side.reset();
+    held.reset();
+    if (const auto spool = self.lock()) {
+      const std::lock_guard closed(spool->mutex_);
+      spool->members_[index].is_closing = false;
+    }
+  }).detach();
 }
 
 Result<void> MirrorSpool::note_whole(std::size_t index) {

@@ -70,6 +70,7 @@ class MirrorSpool final : public queue::SpoolSides,
     std::optional<SideRecord> record;  // as it is on the disk
     queue::SpoolSidePtr side;          // null: has been left, or never took part
     std::string why_left;
+    bool is_closing = false;  // its disk has yet to let go
   };
 
   MirrorSpool(FileSystem& files, MirrorSpoolOptions options)
@@ -82,6 +83,7 @@ class MirrorSpool final : public queue::SpoolSides,
   Result<void> write_record(std::size_t index, const SideRecord& record);
   SideRecord record_of(std::size_t index) const;
   bool has_everything(std::size_t index) const;  // under the mutex
+  void let_go(std::size_t index);
   Result<std::size_t> index_of(const std::string& path) const;
 
   MirrorSide part(std::size_t index, std::unique_ptr<queue::Store> store);

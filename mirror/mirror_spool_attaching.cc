@@ -145,14 +145,16 @@ Result<void> MirrorSpool::attach(const std::string& path, bool is_known) {
   const auto index = index_of(path);
   if (!index) return propagate(index.error());
   MirroredStore::Handle handle;
+  bool is_closing = false;
   {
     const std::lock_guard lock(mutex_);
     handle = handle_;
+    is_closing = members_[*index].is_closing;
   }
   if (handle.state_of(*index) != SideState::left) {
     return fail(ErrorCode::busy, path + " takes part already");
   }
-  if (!handle.may_join(*index)) {
+  if (!handle.may_join(*index) || is_closing) {
     return fail(ErrorCode::busy, handle.is_gone()
                                      ? "the queue is being opened anew; try again in a moment"
                                      : path + ": its disk has yet to answer what was asked of it");
@@ -160,9 +162,8 @@ Result<void> MirrorSpool::attach(const std::string& path, bool is_known) {
   if (auto good = check_attachable(*index, is_known); !good) return good;
   auto done = put_in(*index, handle);
   if (!done) {
+    let_go(*index);
     const std::lock_guard lock(mutex_);
-    members_[*index].side.reset();
-    members_[*index].lock.reset();
     members_[*index].why_left = describe(done.error());
     return done;
   }
