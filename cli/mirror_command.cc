@@ -1,5 +1,6 @@
 // `brevdue queue mirror …`
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <string>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -158,6 +160,17 @@ int wait_for(const config::Config& config, const std::string& path) {
   }
 }
 
+// What root writes there, qmgr could not read.
+Result<void> become_owner_of(const std::string& path) {
+  struct stat found{};
+  if (::geteuid() != 0) return {};
+  if (::stat(path.c_str(), &found) != 0) return fail_os(errno, path);
+  if (::setegid(found.st_gid) != 0 || ::seteuid(found.st_uid) != 0) {
+    return fail_os(errno, "become the owner of " + path);
+  }
+  return {};
+}
+
 int force(const config::Config& config, const std::string& path) {
   if (config.queue.backend != config::Backend::mirror) {
     return complain(
@@ -166,6 +179,7 @@ int force(const config::Config& config, const std::string& path) {
   RealFileSystem files;
   SystemClock clock;
   const Log log(LogOptions{}, clock);
+  if (auto done = become_owner_of(path); !done) return complain(done.error());
   auto done = mirror::declare_whole(files, daemon::mirror_options(config, log), path);
   if (!done) return complain(done.error());
   fmt::print("from now on {} has everything; the other side is written anew from it\n", path);

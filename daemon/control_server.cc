@@ -211,7 +211,10 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
       auto done = change_mirror(*spool, verb, path);
       events.post([session, done = std::move(done)] {
         const auto self = session.lock();
-        if (self != nullptr) self->finish(done ? std::string() : done.error().context);
+        if (self == nullptr) return;
+        if (done) return self->finish();
+        const Error& error = done.error();
+        self->finish(error.os_error == 0 ? error.context : describe(error));
       });
     });
   }

@@ -30,6 +30,7 @@ constexpr std::string_view help_text =
   brevdue-store-bench [options]
 
   --directory DIR   where the store is made, and removed at the end (.)
+  --second DIR      on another disk: a mirror of two stores, one in each (none)
   --device DEV      the block device to count on (that of the directory; must be named on btrfs)
   --system NAME     iouring, iouring-pwritev2, lmdb, maildir, maildir-fsync, maildir-syncfs, or
                     bare: a bare io_uring loop that writes batches of the same size (iouring)
@@ -63,6 +64,7 @@ constexpr std::chrono::nanoseconds relay_warm_up = std::chrono::seconds(1);
 
 struct Settings {
   std::string directory = ".";
+  std::string second;
   std::string device;
   std::string system = "iouring";
   std::string workload = "intake";
@@ -82,6 +84,7 @@ struct Settings {
 Result<void> take(load::ArgumentReader& in, Settings& settings) {
   using load::store;
   if (in.name() == "--directory") return store(in.text(), settings.directory);
+  if (in.name() == "--second") return store(in.text(), settings.second);
   if (in.name() == "--device") return store(in.text(), settings.device);
   if (in.name() == "--system") return store(in.text(), settings.system);
   if (in.name() == "--workload") return store(in.text(), settings.workload);
@@ -107,6 +110,10 @@ Result<void> check(const Settings& settings) {
   if (settings.depth != 1 && settings.system != "bare") {
     return fail(ErrorCode::invalid_argument, "--depth: a store decides itself, it is for bare");
   }
+  if (!settings.second.empty() && settings.system == "bare") {
+    return fail(ErrorCode::invalid_argument,
+                "--second: a mirror is of stores, not of the bare loop");
+  }
   return {};
 }
 
@@ -120,7 +127,7 @@ void wait_until_quiet(const std::string& device) {
 }
 
 Measurement measure_store(const Settings& settings) {
-  NamedQueue queue(settings.directory, settings.system);
+  NamedQueue queue(settings.directory, settings.system, settings.second);
   const bool relay = settings.workload == "relay";
   Writers writers(queue, settings.writers, settings.size, relay ? none_stays : all_stay);
   writers.start();

@@ -1,5 +1,6 @@
 #include "bench/store/named_queue.h"
 
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "backends/iouring/log_store.h"
 #include "backends/lmdb/lmdb_store.h"
 #include "backends/maildir/maildir_store.h"
+#include "mirror/mirror_spool.h"
 
 namespace brevdue::bench {
 
@@ -68,16 +70,45 @@ FreshDirectory::~FreshDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-NamedQueue::NamedQueue(const std::string& parent, const std::string& backend)
-    : directory_(fmt::format("{}/store-bench.{}", parent, ::getpid())),
-      log_({.program = "store-bench"}, clock_) {
-  auto factory = factory_of(path(), backend);
+namespace {
+std::string own_name(const std::string& parent) {
+  return fmt::format("{}/store-bench.{}", parent, ::getpid());
+}
+
+// A mirror as qmgr makes it, its sides' records included.
+std::shared_ptr<mirror::MirrorSpool> open_mirror(FileSystem& files, const std::string& backend,
+                                                 std::array<std::string, 2> paths) {
+  mirror::MirrorSpoolOptions options;
+  options.paths = std::move(paths);
+  options.backend = backend;
+  options.store.notice = [](mirror::Notice, const std::string& text) {
+    fmt::print(stderr, "{}\n", text);
+  };
+  options.make_store = [backend](const std::string& path) { return factory_of(path, backend)(); };
+  auto opened = mirror::MirrorSpool::open(files, std::move(options));
+  if (!opened) throw std::runtime_error(describe(opened.error()));
+  return std::move(*opened);
+}
+}  // namespace
+
+NamedQueue::NamedQueue(const std::string& parent, const std::string& backend,
+                       const std::string& second)
+    : directory_(own_name(parent)), log_({.program = "store-bench"}, clock_) {
   queue::QueueOptions options;
-  std::filesystem::create_directory(path() + "/staged");
-  std::filesystem::create_directory(path() + "/quarantine");
-  auto sides = queue::SingleSpool::open(files_, path());
-  if (!sides) throw std::runtime_error(describe(sides.error()));
-  options.sides = std::move(*sides);
+  queue::Queue::StoreFactory factory;
+  if (second.empty()) {
+    std::filesystem::create_directory(path() + "/staged");
+    std::filesystem::create_directory(path() + "/quarantine");
+    auto sides = queue::SingleSpool::open(files_, path());
+    if (!sides) throw std::runtime_error(describe(sides.error()));
+    options.sides = std::move(*sides);
+    factory = factory_of(path(), backend);
+  } else {
+    second_.emplace(own_name(second));
+    auto mirror = open_mirror(files_, backend, {path(), second_->path()});
+    options.sides = mirror;
+    factory = [mirror] { return mirror->make_store(); };
+  }
   queue_ = std::make_unique<queue::Queue>(std::move(options), std::move(factory), files_, clock_,
                                           loop_, log_, *this);
   if (auto started = queue_->start(); !started) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "bench/store/bench_event_loop.h"
@@ -30,9 +31,10 @@ class FreshDirectory {
 
 class NamedQueue final : public queue::QueueObserver {
  public:
-  // `backend`: iouring, iouring-pwritev2, lmdb or maildir. Returns when recovery has ended. Throws
+  // `backend`: iouring, iouring-pwritev2, lmdb or maildir. With `second`, the directory on another
+  // disk, it is a mirror of two of them. Returns when recovery has ended. Throws
   // std::runtime_error.
-  NamedQueue(const std::string& parent, const std::string& backend);
+  NamedQueue(const std::string& parent, const std::string& backend, const std::string& second = "");
 
   queue::Queue& queue() { return *queue_; }
   const std::string& path() const { return directory_.path(); }
@@ -46,6 +48,7 @@ class NamedQueue final : public queue::QueueObserver {
   void recovered(std::size_t) override;
 
   FreshDirectory directory_;
+  std::optional<FreshDirectory> second_;
   RealFileSystem files_;
   SystemClock clock_;
   Log log_;
