@@ -192,9 +192,7 @@ Result<std::unique_ptr<queue::Store>> MirrorSpool::make_store() {
   options.started = [self = weak_from_this()] {
     const auto spool = self.lock();
     if (spool == nullptr) return;
-    spool->worker_->push([self] {
-      if (const auto alive = self.lock()) alive->attach_stale();
-    });
+    spool->worker_->push([&spool = *spool] { spool.attach_stale(); });
   };
   auto store = std::make_unique<MirroredStore>(std::move(sides), std::move(options));
   const std::lock_guard lock(mutex_);
@@ -258,15 +256,12 @@ void MirrorSpool::let_go(std::size_t index) {
   const std::lock_guard lock(mutex_);
   Member& member = members_[index];
   if (member.side == nullptr && !member.lock) return;
-  member.is_closing = true;
-  std::thread([self = weak_from_this(), index, side = std::exchange(member.side, nullptr),
+  *member.is_closing = true;
+  std::thread([is_closing = member.is_closing, side = std::exchange(member.side, nullptr),
                held = std::exchange(member.lock, std::nullopt)]() mutable {
     side.reset();
     held.reset();
-    if (const auto spool = self.lock()) {
-      const std::lock_guard closed(spool->mutex_);
-      spool->members_[index].is_closing = false;
-    }
+    *is_closing = false;
   }).detach();
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -70,7 +71,8 @@ class MirrorSpool final : public queue::SpoolSides,
     std::optional<SideRecord> record;  // as it is on the disk
     queue::SpoolSidePtr side;          // null: has been left, or never took part
     std::string why_left;
-    bool is_closing = false;  // its disk has yet to let go
+    // Its disk has yet to let go of what was closed. Shared with the thread that closes it.
+    std::shared_ptr<std::atomic<bool>> is_closing = std::make_shared<std::atomic<bool>>(false);
   };
 
   MirrorSpool(FileSystem& files, MirrorSpoolOptions options)

@@ -149,7 +149,7 @@ Result<void> MirrorSpool::attach(const std::string& path, bool is_known) {
   {
     const std::lock_guard lock(mutex_);
     handle = handle_;
-    is_closing = members_[*index].is_closing;
+    is_closing = *members_[*index].is_closing;
   }
   if (handle.state_of(*index) != SideState::left) {
     return fail(ErrorCode::busy, path + " takes part already");
