@@ -45,7 +45,8 @@ Result<void> SegmentReader::fill(std::uint32_t offset, std::uint32_t size) {
   end_ = offset + kept;
   while (end_ < offset + want) {
     char* to = buffer_.bytes() + (end_ - begin_);
-    const std::uint32_t piece = std::min(read_size, offset + want - end_);
+    // A file that was cut may end within a block, of which only the whole can be asked for.
+    const std::uint32_t piece = round_up_to_block(std::min(read_size, offset + want - end_));
     auto got = device_.read(number_, end_, to, piece);
     if (!got && got.error().code == ErrorCode::io_failure) {
       got = read_around_bad_blocks(end_, to, piece);

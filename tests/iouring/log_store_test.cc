@@ -1,5 +1,6 @@
 #include "backends/iouring/log_store.h"
 
+#include <filesystem>
 #include <future>
 #include <latch>
 
@@ -251,6 +252,32 @@ TEST(LogStore, TheDestructorEndsRecoveryAndAnswersEverything) {
   auto results = answered.get_future();
   ASSERT_EQ(results.wait_for(std::chrono::seconds(0)), std::future_status::ready);
   EXPECT_TRUE(results.get()[0]);
+}
+
+// Where reads are direct, one that goes on behind the last whole block of such a file is refused.
+TEST(LogStore, ASegmentCutInTheMiddleOfABlockIsRead) {
+  const TemporaryDirectory spool;
+  const auto options = on_files(spool);
+  RealFileSystem files;
+  ASSERT_TRUE(files.make_directory(AT_FDCWD, options.quarantine, 0700));
+  {
+    backends::LogStore store(options);
+    ASSERT_TRUE(store.start());
+    for (std::uint64_t number = 1; number <= 8; ++number) ASSERT_TRUE(send(store, number, 9000));
+  }
+  const std::string segment = spool.path_of("iouring/segment-00000001");
+  std::filesystem::resize_file(segment, 8192 + 3 * 12'288 + 5000);
+  backends::LogStore store(options);
+  Recovered recovered;
+  ASSERT_TRUE(store.start());
+  const auto done = store.recover(recovered);
+  ASSERT_TRUE(done) << describe(done.error());
+  EXPECT_EQ(recovered.messages.size(), 3u);
+  EXPECT_FALSE(recovered.damage.empty());
+  for (const auto& [id, message] : recovered.messages) {
+    EXPECT_TRUE(store.open(id, message.location));
+  }
+  EXPECT_TRUE(send(store, 9, 100));
 }
 
 TEST(LogStore, WhatIsDamagedLiesInTheQuarantine) {
