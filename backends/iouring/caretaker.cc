@@ -1,6 +1,7 @@
 #include "backends/iouring/caretaker.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <thread>
@@ -8,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "backends/iouring/aligned_buffer.h"
 #include "backends/iouring/block_write.h"
 #include "backends/iouring/log_compaction.h"
 #include "backends/iouring/zero_pace.h"
@@ -125,13 +127,25 @@ void Caretaker::retire(std::uint32_t generation) {
     }
     return pool_.retired(generation, std::nullopt);
   }
-  const std::string blank(segment_header_area, '\0');
-  if (const auto done = write_blocks(device_, header.number, 0, blank); !done) {
+  if (const auto done = make_blank(header.number); !done) {
     pool_.give_up();
     options_.notice(describe(done.error()));
     return;
   }
   pool_.retired(generation, header.number);
+}
+
+// First the header, then that of the first batch and no more: in any other way a cut in between
+// would look like damage.
+Result<void> Caretaker::make_blank(std::uint32_t number) {
+  const std::string blank(segment_header_area, '\0');
+  if (auto done = write_blocks(device_, number, 0, blank); !done) return done;
+  AlignedBuffer block(log_block);
+  const auto got = device_.read(number, segment_header_area, block.bytes(), log_block);
+  // What cannot be read cannot be taken for a batch.
+  if (!got || *got < log_block) return {};
+  std::memset(block.bytes(), 0, batch_header_size);
+  return device_.write_durable(number, segment_header_area, block.view());
 }
 
 void Caretaker::retire_free() {

@@ -27,7 +27,8 @@ class LogCompaction::Reading final : public SegmentVisitor {
 
   Result<void> batch(const ScannedBatch& batch) override {
     compaction_.calls_.meanwhile();
-    RecordReader records(batch.records(), header_.seed());
+    const auto bytes = batch.intact ? RecordReader::Bytes::intact : RecordReader::Bytes::damaged;
+    RecordReader records(batch.records(), header_.seed(), bytes);
     while (const auto record = records.next()) {
       const std::uint32_t offset = batch.header.offset + batch_header_size + records.position();
       if (record->type != RecordType::message) continue;

@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint32_t segment_magic = 0x53565242;  // "BRVS"
 constexpr std::uint32_t footer_magic = 0x46565242;   // "BRVF"
 constexpr std::uint32_t batch_magic = 0x42565242;    // "BRVB"
+constexpr std::uint32_t first_block_is_wiped = 1;
 constexpr std::size_t segment_header_size = 48;
 constexpr std::size_t footer_size = 40;
 
@@ -130,6 +131,7 @@ void encode(const BatchHeader& header, const SegmentHeader& of, char* to) {
   put(bytes, header.length);
   put(bytes, header.count);
   put(bytes, header.payload_crc);
+  put(bytes, first_block_is_wiped);
   bytes.resize(batch_header_size - sizeof(std::uint32_t), '\0');
   put(bytes, crc32c(bytes, of.seed()));
   std::memcpy(to, bytes.data(), bytes.size());
@@ -162,6 +164,26 @@ std::optional<BatchHeader> decode_batch_header(std::string_view block, const Seg
     return std::nullopt;
   }
   return header;
+}
+
+// Segments given up by an earlier version are blank in front of a batch that is whole: batches
+// that were written then lack the mark.
+std::optional<SegmentHeader> segment_of_batch(std::string_view block, std::uint32_t offset) {
+  constexpr std::size_t generation_at = 8;
+  constexpr std::size_t mark_at = 56;
+  if (block.size() < batch_header_size) return std::nullopt;
+  ByteReader in(block.substr(generation_at));
+  SegmentHeader segment{.size = segment_size_max};
+  segment.generation = in.get<std::uint32_t>();
+  segment.run = in.get<std::uint32_t>();
+  segment.salt = in.get<std::uint64_t>();
+  segment.first_sequence = in.get<std::uint64_t>();
+  ByteReader mark(block.substr(mark_at));
+  const bool marked = mark.get<std::uint32_t>() == first_block_is_wiped;
+  if (!marked || segment.generation == 0 || !decode_batch_header(block, segment, offset)) {
+    return std::nullopt;
+  }
+  return segment;
 }
 
 }  // namespace brevdue::backends

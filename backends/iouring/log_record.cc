@@ -42,6 +42,15 @@ constexpr std::uint64_t join(std::uint32_t low_half, std::uint32_t high_half) {
 }
 }  // namespace
 
+// Before a checksum is computed at every byte of what may be megabytes.
+static bool plausible_head(std::string_view bytes) {
+  RawRecord raw;
+  std::memcpy(&raw, bytes.data(), sizeof raw);
+  return raw.type >= static_cast<std::uint8_t>(RecordType::message) &&
+         raw.type <= static_cast<std::uint8_t>(RecordType::survivors) && raw.flags <= flag_whole &&
+         raw.zero == 0 && raw.size >= record_header_size;
+}
+
 bool LogRecord::first_intact() const {
   return crc32c(first) == first_crc;
 }
@@ -119,7 +128,21 @@ std::optional<LogRecord> decode_record(std::string_view bytes, std::uint32_t see
   return head->record;
 }
 
+// Without the segment's salt nobody can write a content in which something passes for a record.
+bool RecordReader::find_next() {
+  while (next_ + record_header_size <= all_.size()) {
+    const auto head = plausible_head(all_.substr(next_))
+                          ? decode_record_head(all_.substr(next_), seed_)
+                          : std::nullopt;
+    if (head && head->size <= all_.size() - next_) return true;
+    ++next_;
+  }
+  next_ = static_cast<std::uint32_t>(all_.size());
+  return false;
+}
+
 std::optional<LogRecord> RecordReader::next() {
+  if (bytes_ == Bytes::damaged && !find_next()) return std::nullopt;
   if (at_end()) return std::nullopt;
   auto record = decode_record(all_.substr(next_), seed_);
   if (!record) return std::nullopt;

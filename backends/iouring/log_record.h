@@ -2,8 +2,9 @@
 // two byte strings, each with its own CRC32C.
 //
 // A RecordReader walks the records of a batch. In a batch whose checksum holds every record is
-// whole; in a damaged one the walk goes on while record headers hold, and first_intact() and
-// second_intact() say which of the strings can be used. Views live as long as the batch's bytes.
+// whole. In damaged bytes every record whose header holds is found, wherever it begins, and
+// first_intact() and second_intact() say which of the strings can be used. Views live as long as
+// the batch's bytes.
 #pragma once
 
 #include <cstdint>
@@ -75,15 +76,22 @@ std::optional<LogRecord> decode_record(std::string_view bytes, std::uint32_t see
 
 class RecordReader {
  public:
-  RecordReader(std::string_view records, std::uint32_t seed) : all_(records), seed_(seed) {}
+  enum class Bytes { intact, damaged };
+
+  RecordReader(std::string_view records, std::uint32_t seed, Bytes bytes = Bytes::intact)
+      : all_(records), seed_(seed), bytes_(bytes) {}
   std::optional<LogRecord> next();
   // Where the record that next() returned last begins, from the start of the records.
   std::uint32_t position() const { return position_; }
   bool at_end() const { return next_ == all_.size(); }
 
  private:
+  // Moves next_ to the next record whose header holds.
+  bool find_next();
+
   std::string_view all_;
   std::uint32_t seed_;
+  Bytes bytes_;
   std::uint32_t position_ = 0;
   std::uint32_t next_ = 0;
 };

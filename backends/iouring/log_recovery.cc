@@ -24,6 +24,7 @@ Result<void> LogRecovery::run(const std::vector<RecoverySource>& sources,
   for (const RecoverySource& source : sources) {
     if (auto scanned = scan(source); !scanned) return scanned;
     enter_in_table();
+    report_header();
     report();
     findings_.forget(source.header.generation);
   }
@@ -62,7 +63,13 @@ Result<void> LogRecovery::find_end(const RecoverySource& source) {
 
 Result<void> LogRecovery::batch(const ScannedBatch& batch) {
   last_sequence_ = batch.header.sequence;
-  if (!batch.intact) return salvage(batch);
+  if (!batch.intact) {
+    auto found = salvage(batch.records(), batch.header.offset + batch_header_size);
+    if (!found) return propagate(std::move(found.error()));
+    return set_aside(batch.header.offset, batch.bytes,
+                     fmt::format("checksum of batch {} does not hold; of {} records, {}",
+                                 batch.header.sequence, batch.header.count, *found));
+  }
   RecordReader records(batch.records(), source_.header.seed());
   while (const auto record = records.next()) {
     const std::uint32_t offset = batch.header.offset + batch_header_size + records.position();
@@ -97,27 +104,23 @@ Result<void> LogRecovery::take(const LogRecord& record, std::uint32_t offset) {
                    fmt::format("{}: {}", record.id.text(), describe(taken.error())));
 }
 
-// The checksum over the batch does not hold. Each record has its own.
-Result<void> LogRecovery::salvage(const ScannedBatch& batch) {
-  RecordReader records(batch.records(), source_.header.seed());
-  std::uint32_t used = 0;
+// Each record has a checksum of its own.
+Result<std::string> LogRecovery::salvage(std::string_view bytes, std::uint32_t offset) {
+  RecordReader records(bytes, source_.header.seed(), RecordReader::Bytes::damaged);
   std::string lost;
   std::vector<std::pair<LogRecord, std::uint32_t>> whole;
   while (const auto record = records.next()) {
-    if (!record->first_intact() || !record->second_intact()) {
+    if (record->first_intact() && record->second_intact()) {
+      whole.emplace_back(*record, offset + records.position());
+    } else {
       lost += " " + record->id.text();
-      continue;
     }
-    ++used;
-    whole.emplace_back(*record, batch.header.offset + batch_header_size + records.position());
   }
-  for (const auto& [record, offset] : whole) {
-    if (auto taken = take(record, offset); !taken) return taken;
+  for (const auto& [record, at] : whole) {
+    if (auto taken = take(record, at); !taken) return propagate(std::move(taken.error()));
   }
-  return set_aside(batch.header.offset, batch.bytes,
-                   fmt::format("checksum of batch {} does not hold; {} of {} records are whole{}{}",
-                               batch.header.sequence, used, batch.header.count,
-                               lost.empty() ? "" : ", damaged:", lost));
+  return fmt::format("{} records are whole{}{}", whole.size(),
+                     lost.empty() ? "" : ", damaged:", lost);
 }
 
 Result<void> LogRecovery::bad(const BadRange& range) {
@@ -128,7 +131,9 @@ Result<void> LogRecovery::bad(const BadRange& range) {
   }
   auto bytes = reader_.view(range.offset, range.size);
   if (!bytes) return propagate(std::move(bytes.error()));
-  return set_aside(range.offset, *bytes, "no batch can be read here");
+  auto found = salvage(*bytes, range.offset);
+  if (!found) return propagate(std::move(found.error()));
+  return set_aside(range.offset, *bytes, "no batch can be read here; " + *found);
 }
 
 Result<void> LogRecovery::set_aside(std::uint32_t offset, std::string_view bytes, std::string why) {
@@ -168,6 +173,16 @@ void LogRecovery::enter_in_table() {
     if (source_.end == 0) segment.end = end_;
     segment.kept = segment.kept || reader_.unreadable_blocks() > 0;
   });
+}
+
+// A blank one in front of messages of which none lives is that of a segment that was being given up
+// when the power was cut.
+void LogRecovery::report_header() {
+  const HeaderState was = source_.header_was;
+  if (was == HeaderState::used || (was == HeaderState::blank && messages_.empty())) return;
+  sink_.quarantined({fmt::format("segment-{:08}", source_.header.number),
+                     "both copies of its header were damaged; it was put together again from its "
+                     "first batch"});
 }
 
 void LogRecovery::report() {

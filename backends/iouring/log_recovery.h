@@ -29,6 +29,8 @@ struct RecoverySource {
   std::uint32_t end = 0;
   // What the next younger segment on the disk says was durable before it.
   std::uint64_t durable_through = 0;
+  // What the header was; anything but `used` was put together again.
+  HeaderState header_was = HeaderState::used;
 };
 
 class LogRecovery : private SegmentVisitor {
@@ -58,11 +60,14 @@ class LogRecovery : private SegmentVisitor {
   Result<void> bad(const BadRange& range) override;
   // The record at `offset` of the segment, with intact strings.
   Result<void> take(const LogRecord& record, std::uint32_t offset);
-  Result<void> salvage(const ScannedBatch& batch);
+  // Takes the whole ones among the records in damaged bytes, which begin at `offset`; says how many
+  // they are and whose are damaged.
+  Result<std::string> salvage(std::string_view bytes, std::uint32_t offset);
   Result<void> scan(const RecoverySource& source);
   Result<void> find_end(const RecoverySource& source);
   void enter_in_table();
   void report();
+  void report_header();
   Result<void> set_aside(std::uint32_t offset, std::string_view bytes, std::string why);
 
   LogDevice& device_;

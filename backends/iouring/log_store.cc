@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "backends/iouring/block_write.h"
+#include "backends/iouring/segment_rescue.h"
 #include "backends/iouring/uring_log_device.h"
 
 namespace brevdue::backends {
@@ -35,7 +37,10 @@ LogStore::~LogStore() {
   }
   // The caretaker goes on meanwhile, so that the batches in flight find a segment.
   writer_.stop();
-  if (writer_thread_.joinable()) writer_thread_.join();
+  if (writer_thread_.joinable()) {
+    writer_thread_.join();
+    writer_.close();
+  }
   pool_.stop();
   if (caretaker_thread_.joinable()) caretaker_thread_.join();
 }
@@ -79,7 +84,9 @@ Result<void> LogStore::read_headers(const std::vector<SegmentFile>& files) {
       return fail(ErrorCode::unsupported,
                   fmt::format("segment {} was written by a newer version", file.number));
     }
-    enter(file, area);
+    const auto rescued = rescue(reader, file, area);
+    if (!rescued) return propagate(Error(rescued.error()));
+    enter(file, *rescued, area.state);
   }
   std::ranges::sort(sources_, std::ranges::greater(),
                     [](const RecoverySource& source) { return source.header.generation; });
@@ -89,7 +96,19 @@ Result<void> LogStore::read_headers(const std::vector<SegmentFile>& files) {
   return {};
 }
 
-void LogStore::enter(const SegmentFile& file, const HeaderArea& area) {
+Result<HeaderArea> LogStore::rescue(SegmentReader& reader, const SegmentFile& file,
+                                    HeaderArea area) {
+  if (area.state == HeaderState::used) return area;
+  const auto found = rescue_header(reader, file, options_.segment_size);
+  if (!found) return propagate(Error(found.error()));
+  if (!*found) return area;
+  area = {.state = HeaderState::used, .header = **found};
+  if (options_.read_only) return area;
+  auto written = write_blocks(*device_, file.number, 0, encode(area.header));
+  return written ? Result<HeaderArea>(area) : propagate(std::move(written.error()));
+}
+
+void LogStore::enter(const SegmentFile& file, const HeaderArea& area, HeaderState header_was) {
   if (area.state == HeaderState::blank) {
     if (options_.read_only) return;
     if (file.size == options_.segment_size) return pool_.add_spare(file.number);
@@ -103,7 +122,7 @@ void LogStore::enter(const SegmentFile& file, const HeaderArea& area) {
   pool_.with_table([&](SegmentTable& table) {
     table.add({.header = area.header, .file_size = file_size, .end = area.header.footer_offset()});
   });
-  sources_.push_back({.header = area.header, .file_size = file_size});
+  sources_.push_back({.header = area.header, .file_size = file_size, .header_was = header_was});
 }
 
 Result<void> LogStore::find_end() {

@@ -68,7 +68,9 @@ class LogStore final : public queue::Store {
  private:
   Result<void> check_options() const;
   Result<void> read_headers(const std::vector<SegmentFile>& files);
-  void enter(const SegmentFile& file, const HeaderArea& area);
+  void enter(const SegmentFile& file, const HeaderArea& area, HeaderState header_was);
+  // What the first batch says if the header does not hold.
+  Result<HeaderArea> rescue(SegmentReader& reader, const SegmentFile& file, HeaderArea area);
   Result<void> find_end();
   Result<void> begin_writing();
 

@@ -50,14 +50,32 @@ Result<void> LogWriter::begin(const SegmentHeader* newest, const SegmentEnd& end
   segment_ = *newest;
   has_segment_ = true;
   set_position(end.offset);
+  return write_empty_batch();
+}
+
+Result<void> LogWriter::write_empty_batch() {
   AlignedBuffer block(log_block);
   BatchBuilder empty({block.bytes(), block.size()}, segment_, offset_);
   const auto bytes =
       empty.finish({.run = run_, .sequence = sequence_ + 1, .durable_through = sequence_});
   if (auto done = device_.write_durable(segment_.number, offset_, bytes); !done) return done;
-  durable_ = ++sequence_;
+  durable_ = empty_ = ++sequence_;
   set_position(offset_ + log_block);
   return {};
+}
+
+// Whether it gets there makes no difference to what was acknowledged.
+void LogWriter::close() {
+  const bool all_is_durable = !pool_.failed() && writes_.empty() && durable_ == sequence_;
+  if (!all_is_durable || !has_segment_ || sequence_ == empty_) return;
+  if (remaining() >= log_block) {
+    static_cast<void>(write_empty_batch());
+    return;
+  }
+  // The next start leaves the full segment anyway.
+  const SegmentFooter footer{offset_, sequence_};
+  static_cast<void>(
+      write_blocks(device_, segment_.number, segment_.footer_offset(), encode(footer, segment_)));
 }
 
 Result<void> LogWriter::open_first_segment() {

@@ -72,6 +72,9 @@ class LogWriter {
   // Until stop(); answers what was submitted before it.
   void run();
   void stop();
+  // After run(): an empty batch, or the footer, says that all before it is durable, so that damage
+  // to the last one is not taken for the end of the log.
+  void close();
   // Until run() knows by which calls it will write and has said so.
   void wait_until_ready();
 
@@ -146,6 +149,7 @@ class LogWriter {
   Result<void> land_all();
   Result<void> landed(Result<unsigned> count);
   void enter_in_table(std::span<const LogItem> items);
+  Result<void> write_empty_batch();
   Result<void> next_segment(Purpose purpose);
   Result<std::uint32_t> take_segment(Purpose purpose);
   std::unexpected<Error> fail_for_good(Error error);
@@ -164,6 +168,7 @@ class LogWriter {
   std::uint32_t generation_ = 0;  // the highest ever used
   std::uint32_t run_ = 1;
   std::uint64_t sequence_ = 0;                      // of the last batch that was started
+  std::uint64_t empty_ = 0;                         // of the last one without records
   std::uint64_t durable_ = 0;                       // all up to this one are
   std::deque<std::span<const LogItem>> in_flight_;  // batches from durable_ + 1 on
   std::deque<Commit> commits_;                      // unanswered, in order of submission

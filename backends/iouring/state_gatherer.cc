@@ -35,15 +35,26 @@ bool StateGatherer::is_asked_for(RecordPlace place) const {
 
 Result<void> StateGatherer::batch(const ScannedBatch& batch) {
   meanwhile_();
-  RecordReader records(batch.records(), seed_);
+  const auto bytes = batch.intact ? RecordReader::Bytes::intact : RecordReader::Bytes::damaged;
+  take(RecordReader(batch.records(), seed_, bytes), batch.header.offset + batch_header_size);
+  return {};
+}
+
+Result<void> StateGatherer::bad(const BadRange& range) {
+  auto bytes = reader_.view(range.offset, range.size);
+  if (!bytes) return propagate(std::move(bytes.error()));
+  take(RecordReader(*bytes, seed_, RecordReader::Bytes::damaged), range.offset);
+  return {};
+}
+
+// `offset`: where the first of them lies in the segment.
+void StateGatherer::take(RecordReader records, std::uint32_t offset) {
   while (const auto record = records.next()) {
     if (record->type != RecordType::settlement || !is_asked_for(record->target)) continue;
-    if (!batch.intact && !record->first_intact()) continue;
-    const std::uint32_t offset = batch.header.offset + batch_header_size + records.position();
-    if (findings_.take(*record, {generation_, offset}))
+    if (!record->first_intact()) continue;
+    if (findings_.take(*record, {generation_, offset + records.position()}))
       settled_.emplace(record->target, record->id);
   }
-  return {};
 }
 
 }  // namespace brevdue::backends

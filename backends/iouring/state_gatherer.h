@@ -39,7 +39,8 @@ class StateGatherer final : private SegmentVisitor {
 
  private:
   Result<void> batch(const ScannedBatch& batch) override;
-  Result<void> bad(const BadRange&) override { return {}; }
+  Result<void> bad(const BadRange& range) override;
+  void take(RecordReader records, std::uint32_t offset);
   bool is_asked_for(RecordPlace place) const;
 
   SegmentReader reader_;

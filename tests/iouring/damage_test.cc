@@ -215,6 +215,7 @@ TEST_F(LogDamage, ASegmentWithoutHeadersIsSetAside) {
   const auto number = whole_.begin()->first;
   disk_.segments()[number][4] ^= 1;
   disk_.segments()[number][4096 + 30] ^= 1;
+  disk_.segments()[number][8192 + 20] ^= 1;
   std::string complaint;
   const Recovered recovered = recover(complaint, false);
   EXPECT_EQ(complaint, "");
@@ -222,6 +223,100 @@ TEST_F(LogDamage, ASegmentWithoutHeadersIsSetAside) {
   EXPECT_EQ(disk_.quarantine().at(recovered.damage[0].where).size(), segment_size);
   EXPECT_FALSE(disk_.segments().contains(number));
   EXPECT_GT(recovered.messages.size(), 0u);
+}
+
+// The first batch says what both copies of the header said.
+TEST_F(LogDamage, BothCopiesOfAHeaderCostNothing) {
+  for (const auto& [number, bytes] : whole_) {
+    if (bytes.starts_with(std::string(8, '\0'))) continue;
+    for (const bool zeroed : {false, true}) {
+      for (const std::size_t copy : {0u, 4096u}) {
+        std::string& segment = disk_.segments()[number];
+        if (zeroed) segment.replace(copy, 512, 512, '\0');
+        if (!zeroed) segment[copy + 24] = static_cast<char>(segment[copy + 24] ^ 1);
+      }
+      for (const bool read_only : {true, false}) {
+        std::string complaint;
+        const Recovered recovered = recover(complaint, read_only);
+        EXPECT_EQ(complaint, "") << number;
+        EXPECT_EQ(recovered.messages.size(), clean_.messages.size()) << number;
+        ASSERT_EQ(recovered.damage.size(), 1u) << number;
+        EXPECT_TRUE(recovered.damage[0].why.starts_with("both copies of its header"));
+      }
+      // It was written again.
+      std::string complaint;
+      EXPECT_TRUE(recover(complaint, true).damage.empty());
+      disk_.segments() = whole_;
+    }
+  }
+}
+
+// Of an earlier version, whose blank segments still have their first block.
+TEST_F(LogDamage, ABlankSegmentBeforeABatchWithoutTheMarkIsBlank) {
+  std::string& segment = disk_.segments().begin()->second;
+  const std::uint32_t generation_at = 8192 + 8;
+  std::uint64_t salt = 0;
+  std::memcpy(&salt, segment.data() + generation_at + 8, sizeof salt);
+  segment[8192 + 56] = 0;
+  const std::uint32_t crc = crc32c(std::string_view(segment).substr(8192, 68),
+                                   static_cast<std::uint32_t>(salt ^ (salt >> 32)));
+  std::memcpy(segment.data() + 8192 + 68, &crc, sizeof crc);
+  std::string complaint;
+  EXPECT_EQ(recover(complaint, true).messages.size(), clean_.messages.size());
+  segment.replace(0, 8192, 8192, '\0');
+  const Recovered recovered = recover(complaint, true);
+  EXPECT_EQ(complaint, "");
+  EXPECT_LT(recovered.messages.size(), clean_.messages.size());
+  for (const auto& damage : recovered.damage) {
+    EXPECT_FALSE(damage.why.starts_with("both copies")) << damage.where;
+  }
+}
+
+// Records are found by their own checksums, so that the header of their batch, or of the record in
+// front of them, costs nothing but what was hit.
+TEST_F(LogDamage, DamageToOneHeaderCostsNoNeighbour) {
+  std::size_t batches = 0;
+  for (const auto& [number, bytes] : whole_) {
+    for (std::size_t at = 8192; at + 4096 < bytes.size(); at += 4096) {
+      if (bytes.substr(at, 4) != "BRVB") continue;
+      ++batches;
+      disk_.segments()[number][at + 30] = static_cast<char>(bytes[at + 30] ^ 1);
+      std::string complaint;
+      const Recovered headless = recover(complaint, true);
+      EXPECT_EQ(complaint, "") << number << " at " << at;
+      EXPECT_EQ(headless.messages.size(), clean_.messages.size()) << number << " at " << at;
+      disk_.segments()[number][at + 72 + 10] = static_cast<char>(bytes[at + 72 + 10] ^ 1);
+      const Recovered beheaded = recover(complaint, true);
+      EXPECT_EQ(complaint, "") << number << " at " << at;
+      EXPECT_GE(beheaded.messages.size() + 1, clean_.messages.size()) << number << " at " << at;
+      disk_.segments()[number] = bytes;
+    }
+  }
+  EXPECT_GT(batches, 12u);
+}
+
+// After an orderly stop nothing that was acknowledged can be taken for a log that was cut off.
+TEST_F(LogDamage, TheLastBatchOfAnOrderlyStopIsNotCutOff) {
+  const mail::QueueId id(1000);
+  {
+    backends::LogStore store(small_log(false), disk_.device());
+    ASSERT_TRUE(store.start());
+    ASSERT_TRUE(commit(store, {queue::Enqueue{id, envelope_of(id), content_of(id, 700)}})[0]);
+  }
+  std::size_t hits = 0;
+  for (auto& [number, bytes] : disk_.segments()) {
+    const auto at = bytes.find(envelope_of(id).view());
+    if (at == std::string::npos) continue;
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    ++hits;
+  }
+  ASSERT_EQ(hits, 1u);
+  std::string complaint;
+  const Recovered recovered = recover(complaint, true);
+  EXPECT_EQ(complaint, "");
+  EXPECT_FALSE(recovered.messages.contains(id));
+  ASSERT_EQ(recovered.damage.size(), 1u);
+  EXPECT_NE(recovered.damage[0].why.find(id.text()), std::string::npos);
 }
 
 TEST_F(LogDamage, ANewerVersionIsRefused) {
