@@ -127,7 +127,7 @@ void Caretaker::retire(std::uint32_t generation) {
     }
     return pool_.retired(generation, std::nullopt);
   }
-  if (const auto done = make_blank(header.number); !done) {
+  if (const auto done = make_blank(header); !done) {
     pool_.give_up();
     options_.notice(describe(done.error()));
     return;
@@ -135,17 +135,17 @@ void Caretaker::retire(std::uint32_t generation) {
   pool_.retired(generation, header.number);
 }
 
-// First the header, then that of the first batch and no more: in any other way a cut in between
+// First the header, then the mark, and of its block no byte more: in any other way a cut in between
 // would look like damage.
-Result<void> Caretaker::make_blank(std::uint32_t number) {
-  const std::string blank(segment_header_area, '\0');
-  if (auto done = write_blocks(device_, number, 0, blank); !done) return done;
+Result<void> Caretaker::make_blank(const SegmentHeader& header) {
   AlignedBuffer block(log_block);
-  const auto got = device_.read(number, segment_header_area, block.bytes(), log_block);
-  // What cannot be read cannot be taken for a batch.
-  if (!got || *got < log_block) return {};
-  std::memset(block.bytes(), 0, batch_header_size);
-  return device_.write_durable(number, segment_header_area, block.view());
+  const auto got = device_.read(header.number, segment_header_area, block.bytes(), log_block);
+  if (!got) return propagate(Error(got.error()));
+  const std::string blank(segment_header_area, '\0');
+  if (auto done = write_blocks(device_, header.number, 0, blank); !done) return done;
+  const std::string mark = encode_given_up(header.generation);
+  std::memcpy(block.bytes(), mark.data(), mark.size());
+  return device_.write_durable(header.number, segment_header_area, block.view());
 }
 
 void Caretaker::retire_free() {

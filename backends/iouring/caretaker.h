@@ -41,7 +41,7 @@ class Caretaker {
   void create(const std::atomic<bool>& cancelled);
   void make_way(std::chrono::nanoseconds took, const std::atomic<bool>& cancelled);
   void retire(std::uint32_t generation);
-  Result<void> make_blank(std::uint32_t number);
+  Result<void> make_blank(const SegmentHeader& header);
   void retire_free();
   void remove_blank(std::uint32_t number);
   void look_at_free_space();

@@ -9,10 +9,11 @@
 namespace brevdue::backends {
 
 namespace {
-constexpr std::uint32_t segment_magic = 0x53565242;  // "BRVS"
-constexpr std::uint32_t footer_magic = 0x46565242;   // "BRVF"
-constexpr std::uint32_t batch_magic = 0x42565242;    // "BRVB"
-constexpr std::uint32_t first_block_is_wiped = 1;
+constexpr std::uint32_t segment_magic = 0x53565242;   // "BRVS"
+constexpr std::uint32_t footer_magic = 0x46565242;    // "BRVF"
+constexpr std::uint32_t batch_magic = 0x42565242;     // "BRVB"
+constexpr std::uint32_t given_up_magic = 0x47565242;  // "BRVG"
+constexpr std::uint32_t giving_up_is_marked = 1;
 constexpr std::size_t segment_header_size = 48;
 constexpr std::size_t footer_size = 40;
 
@@ -131,7 +132,7 @@ void encode(const BatchHeader& header, const SegmentHeader& of, char* to) {
   put(bytes, header.length);
   put(bytes, header.count);
   put(bytes, header.payload_crc);
-  put(bytes, first_block_is_wiped);
+  put(bytes, giving_up_is_marked);
   bytes.resize(batch_header_size - sizeof(std::uint32_t), '\0');
   put(bytes, crc32c(bytes, of.seed()));
   std::memcpy(to, bytes.data(), bytes.size());
@@ -166,8 +167,21 @@ std::optional<BatchHeader> decode_batch_header(std::string_view block, const Seg
   return header;
 }
 
-// Segments given up by an earlier version are blank in front of a batch that is whole: batches
-// that were written then lack the mark.
+std::string encode_given_up(std::uint32_t generation) {
+  std::string bytes;
+  put(bytes, given_up_magic);
+  put(bytes, generation);
+  put(bytes, crc32c(bytes));
+  return bytes;
+}
+
+bool is_given_up(std::string_view first_block) {
+  constexpr std::size_t size = 12;
+  if (first_block.size() < size || !checked(first_block.substr(0, size), 0)) return false;
+  return ByteReader(first_block).get<std::uint32_t>() == given_up_magic;
+}
+
+// An earlier version left no mark in segments that it gave up, and none in its batches.
 std::optional<SegmentHeader> segment_of_batch(std::string_view block, std::uint32_t offset) {
   constexpr std::size_t generation_at = 8;
   constexpr std::size_t mark_at = 56;
@@ -179,7 +193,7 @@ std::optional<SegmentHeader> segment_of_batch(std::string_view block, std::uint3
   segment.salt = in.get<std::uint64_t>();
   segment.first_sequence = in.get<std::uint64_t>();
   ByteReader mark(block.substr(mark_at));
-  const bool marked = mark.get<std::uint32_t>() == first_block_is_wiped;
+  const bool marked = mark.get<std::uint32_t>() == giving_up_is_marked;
   if (!marked || segment.generation == 0 || !decode_batch_header(block, segment, offset)) {
     return std::nullopt;
   }

@@ -80,6 +80,9 @@ void encode(const BatchHeader& header, const SegmentHeader& of, char* to);
 // `block` is what lies at `offset`; at least batch_header_size bytes of it.
 std::optional<BatchHeader> decode_batch_header(std::string_view block, const SegmentHeader& of,
                                                std::uint32_t offset);
+// What takes the place of the first bytes of the first batch when a segment is given up.
+std::string encode_given_up(std::uint32_t generation);
+bool is_given_up(std::string_view first_block);
 // What a batch's header at `offset` alone says of its segment, whose first sequence is no higher
 // than that of the batch: generation, run, salt, first sequence. Nothing if it does not hold.
 std::optional<SegmentHeader> segment_of_batch(std::string_view block, std::uint32_t offset);

@@ -9,8 +9,8 @@
 
 namespace brevdue::backends {
 
-// The first batch of the segment says it; behind it may lie what is left of an earlier life.
-// `size_usual` is that of segments made now. Nothing if no batch can be read there.
+// The first batch of the segment says it, or the next that can be read. `size_usual` is that of
+// segments made now. Nothing for one that was given up, or in which no batch can be read.
 Result<std::optional<SegmentHeader>> rescue_header(SegmentReader& reader, const SegmentFile& file,
                                                    std::uint32_t size_usual);
 

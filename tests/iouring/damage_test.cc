@@ -214,8 +214,9 @@ TEST_F(LogDamage, TheLogGoesOnBesideTheDamage) {
 TEST_F(LogDamage, ASegmentWithoutHeadersIsSetAside) {
   const auto number = whole_.begin()->first;
   disk_.segments()[number][4] ^= 1;
-  disk_.segments()[number][4096 + 30] ^= 1;
-  disk_.segments()[number][8192 + 20] ^= 1;
+  std::string& segment = disk_.segments()[number];
+  segment[4096 + 30] ^= 1;
+  for (std::size_t at = 8192; at < segment.size(); at += 4096) segment[at + 20] ^= 1;
   std::string complaint;
   const Recovered recovered = recover(complaint, false);
   EXPECT_EQ(complaint, "");
@@ -251,17 +252,37 @@ TEST_F(LogDamage, BothCopiesOfAHeaderCostNothing) {
   }
 }
 
-// Of an earlier version, whose blank segments still have their first block.
-TEST_F(LogDamage, ABlankSegmentBeforeABatchWithoutTheMarkIsBlank) {
+// Nor does the first batch beside them, if another one can be read.
+TEST_F(LogDamage, BothCopiesOfAHeaderAndTheFirstBatchCostNoMore) {
   std::string& segment = disk_.segments().begin()->second;
-  const std::uint32_t generation_at = 8192 + 8;
-  std::uint64_t salt = 0;
-  std::memcpy(&salt, segment.data() + generation_at + 8, sizeof salt);
-  segment[8192 + 56] = 0;
-  const std::uint32_t crc = crc32c(std::string_view(segment).substr(8192, 68),
-                                   static_cast<std::uint32_t>(salt ^ (salt >> 32)));
-  std::memcpy(segment.data() + 8192 + 68, &crc, sizeof crc);
+  const std::string before = segment;
+  for (const bool zeroed : {false, true}) {
+    for (const std::size_t at : {0u, 4096u, 8192u}) {
+      if (zeroed) segment.replace(at, 512, 512, '\0');
+      if (!zeroed) segment[at + 24] = static_cast<char>(segment[at + 24] ^ 1);
+    }
+    std::string complaint;
+    const Recovered recovered = recover(complaint, true);
+    EXPECT_EQ(complaint, "");
+    EXPECT_GE(recovered.messages.size() + per_batch, clean_.messages.size());
+    EXPECT_GE(recovered.damage.size(), 2u);
+    segment = before;
+  }
+}
+
+// Of an earlier version, which left no mark in segments that it gave up.
+TEST_F(LogDamage, ABlankSegmentBeforeBatchesWithoutTheFlagIsBlank) {
+  std::string& segment = disk_.segments().begin()->second;
   std::string complaint;
+  for (std::size_t at = 8192; at < segment.size(); at += 4096) {
+    if (segment.substr(at, 4) != "BRVB") continue;
+    std::uint64_t salt = 0;
+    std::memcpy(&salt, segment.data() + at + 16, sizeof salt);
+    segment[at + 56] = 0;
+    const std::uint32_t crc = crc32c(std::string_view(segment).substr(at, 68),
+                                     static_cast<std::uint32_t>(salt ^ (salt >> 32)));
+    std::memcpy(segment.data() + at + 68, &crc, sizeof crc);
+  }
   EXPECT_EQ(recover(complaint, true).messages.size(), clean_.messages.size());
   segment.replace(0, 8192, 8192, '\0');
   const Recovered recovered = recover(complaint, true);
