@@ -129,6 +129,11 @@ Result<void> LmdbBatch::apply(const queue::Discard& discard) {
     gone.bytes += (*stored)->content.size;
   }
   IntegerKey key(discard.id);
+  MDB_val value;
+  if (mdb_get(transaction_, environment_.envelopes, key.value(), &value) == 0) {
+    if (auto removable = environment_.check_removable(*key.value(), value); !removable)
+      return removable;
+  }
   const int code = mdb_del(transaction_, environment_.envelopes, key.value(), nullptr);
   if (code != 0) return fail_lmdb(code, "discard " + discard.id.text());
   return remove_settlements(discard.id);
@@ -142,6 +147,7 @@ Result<void> LmdbBatch::remove_settlements(mail::QueueId id) {
   MDB_val value;
   int code = mdb_cursor_get(cursor->get(), &at, &value, MDB_SET_RANGE);
   while (code == 0 && id_of_settlement(at) == id) {
+    if (auto removable = environment_.check_removable(at, value); !removable) return removable;
     if (const int gone = mdb_cursor_del(cursor->get(), 0); gone != 0) {
       return fail_lmdb(gone, "discard " + id.text());
     }

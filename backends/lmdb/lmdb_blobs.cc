@@ -62,6 +62,11 @@ Result<void> remove_blob(const LmdbEnvironment& environment, MDB_txn* transactio
                          BlobNumber blob) {
   for (const MDB_dbi database : {environment.contents, environment.sparse}) {
     IntegerKey key(blob);
+    MDB_val value;
+    if (mdb_get(transaction, database, key.value(), &value) == 0) {
+      if (auto removable = environment.check_removable(*key.value(), value); !removable)
+        return removable;
+    }
     const int code = mdb_del(transaction, database, key.value(), nullptr);
     if (code != 0 && code != MDB_NOTFOUND) return fail_lmdb(code, "remove a blob");
   }

@@ -69,6 +69,22 @@ std::optional<std::vector<BlobPart>> parts_of(BlobNumber blob, const MDB_val& va
   return parts;
 }
 
+void write_list(BlobNumber blob, const std::vector<BlobPart>& parts, std::string& value) {
+  std::string list;
+  put(list, static_cast<std::uint32_t>(parts.size()));
+  for (const BlobPart& part : parts) {
+    const bool fits = part.offset >= list_size(parts.size()) && part.offset <= value.size() &&
+                      part.size <= value.size() - part.offset;
+    if (!fits) return;
+    put(list, part.id.value());
+    put(list, part.offset);
+    put(list, part.size);
+  }
+  const std::uint32_t crc = list_crc(blob, list);
+  std::memcpy(value.data(), &crc, sizeof crc);
+  list.copy(value.data() + sizeof crc, list.size());
+}
+
 bool BlobLayout::takes(std::size_t size) const {
   return parts_.empty() || value_size() + part_size + size <= size_max;
 }

@@ -48,6 +48,10 @@ struct BlobPart {
 // The blob's list, checked; nothing if it is damaged.
 std::optional<std::vector<BlobPart>> parts_of(BlobNumber blob, const MDB_val& value);
 
+// Writes the list anew into the value of a blob whose own is damaged; contents stay where they are.
+// Nothing is changed if that cannot be.
+void write_list(BlobNumber blob, const std::vector<BlobPart>& parts, std::string& value);
+
 // Lays contents out in a blob, then fills its value.
 class BlobLayout {
  public:

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backends/lmdb/lmdb_page.h"
+
 namespace brevdue::backends {
 
 namespace {
@@ -48,7 +50,8 @@ Result<void> LmdbEnvironment::open(const EnvironmentOptions& options) {
     return fail_lmdb(code, "map of " + std::to_string(options.map_size) + " bytes");
   }
   // Without LMDB's lock file where nothing may be changed: the spool's own lock is held.
-  const unsigned mode = options.read_only ? MDB_RDONLY | MDB_NOLOCK : sync_flags;
+  const unsigned syncs = options.durable ? sync_flags : MDB_NOSYNC;
+  const unsigned mode = options.read_only ? MDB_RDONLY | MDB_NOLOCK : syncs;
   const unsigned flags = MDB_NOTLS | MDB_NOMEMINIT | MDB_NORDAHEAD | mode;
   if (const int code = mdb_env_open(environment_, options.path.c_str(), flags, 0600); code != 0) {
     return fail_lmdb(code, "open " + options.path);
@@ -103,6 +106,7 @@ Result<void> LmdbEnvironment::open_databases() {
   MDB_stat statistics{};
   if (mdb_env_stat(environment_, &statistics) == 0) page_size_ = statistics.ms_psize;
   if (auto done = commit(std::move(transaction)); !done || options_.read_only) return done;
+  if (!options_.durable) return {};
   // The names of the two files must be as durable as what is in them.
   const UniqueFd directory(::open(options_.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory || (lmdb_syncs && ::fsync(directory.get()) != 0)) {
@@ -141,6 +145,17 @@ std::uint64_t LmdbEnvironment::offset_of(const MDB_val& value) const {
   std::uint64_t number = 0;
   std::memcpy(&number, static_cast<const char*>(value.mv_data) - in_page, sizeof number);
   return number * page_size_ + in_page;
+}
+
+Result<void> LmdbEnvironment::check_removable(const MDB_val& key, const MDB_val& value) const {
+  // As liblmdb reckons: two nodes must fit in a page.
+  const std::size_t node_max = (page_size_ - page_header_size) / 2 / 2 * 2 - sizeof(std::uint16_t);
+  if (node_header_size + key.mv_size + value.mv_size <= node_max) return {};
+  const std::string_view header(static_cast<const char*>(value.mv_data) - page_header_size,
+                                page_header_size);
+  const auto page = decode_overflow_page(header);
+  if (page && page->count == overflow_count(value.mv_size, page_size_)) return {};
+  return fail(ErrorCode::corrupt, "lmdb: the first page of a value is damaged");
 }
 
 void LmdbEnvironment::drop_cached(const MDB_val& value) const {

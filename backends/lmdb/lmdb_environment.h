@@ -43,6 +43,7 @@ struct EnvironmentOptions {
   // Bytes of the file system that growth leaves free; UINT64_MAX: no content is taken at all.
   std::uint64_t reserve = 0;
   bool read_only = false;
+  bool durable = true;  // false: a copy that nobody needs after this process
 };
 
 // What a transaction may take behind the end of what LMDB uses, if no freed page fits.
@@ -82,6 +83,9 @@ class LmdbEnvironment {
   void pin(std::uint64_t transaction_id) { pinned_from_ = transaction_id; }
   void unpin() { pinned_from_ = UINT64_MAX; }
   bool pinned() const { return pinned_from_ != UINT64_MAX; }
+  // Whether liblmdb may remove this value: one with pages of its own says itself how many they are,
+  // and those of others would be freed if that is damaged. corrupt if it may not.
+  Result<void> check_removable(const MDB_val& key, const MDB_val& value) const;
   // Where a value of a read transaction lies in the file.
   std::uint64_t offset_of(const MDB_val& value) const;
   // Takes a value out of the page cache, so that it is read from the disk when it is looked at

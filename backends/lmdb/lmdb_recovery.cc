@@ -28,6 +28,8 @@ Result<void> LmdbStore::recover(queue::RecoverySink& sink) {
 }
 
 Result<void> LmdbStore::walk(queue::RecoverySink& sink) {
+  for (const queue::Quarantined& damage : examination_.damage()) sink.quarantined(damage);
+  if (auto done = examination_.look_at_leaves(options_.path, cancelled_); !done) return done;
   auto envelopes = open_cursor(snapshot_.get(), environment_.envelopes);
   auto settlements = open_cursor(snapshot_.get(), environment_.settlements);
   if (!envelopes) return propagate(std::move(envelopes.error()));

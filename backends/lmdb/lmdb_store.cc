@@ -8,6 +8,7 @@
 #include "backends/lmdb/lmdb_batch.h"
 #include "backends/lmdb/lmdb_content.h"
 #include "backends/lmdb/lmdb_key.h"
+#include "backends/lmdb/lmdb_rebuild.h"
 #include "backends/lmdb/lmdb_records.h"
 
 namespace brevdue::backends {
@@ -62,9 +63,14 @@ Result<void> LmdbStore::start() {
 }
 
 Result<void> LmdbStore::open_environment() {
-  const EnvironmentOptions options{options_.path, options_.map_size, options_.growth_step,
-                                   options_.reserve, options_.read_only};
-  if (auto done = environment_.open(options); !done) return done;
+  EnvironmentOptions options{options_.path, options_.map_size, options_.growth_step,
+                             options_.reserve, options_.read_only};
+  if (auto done = examination_.run(options); !done) return done;
+  if (auto done = environment_.open(options); !done) {
+    // Half-made, it would look like one that was cut short.
+    if (examination_.found_none()) remove_files(options_.path);
+    return done;
+  }
   auto snapshot = environment_.begin_read();
   if (!snapshot) return propagate(std::move(snapshot.error()));
   snapshot_ = std::move(*snapshot);
@@ -108,6 +114,7 @@ void LmdbStore::compact() {
   if (done) return;
   compact_again_at_ = std::chrono::steady_clock::now() + room_measured_every;
   if (is_full(done.error())) return;
+  if (done.error().code == ErrorCode::corrupt) LmdbExamination::ask_for_all(options_.path);
   failed_ = true;
   options_.notice("compaction: " + describe(done.error()));
 }
@@ -146,6 +153,7 @@ BatchResults LmdbStore::commit(const queue::Batch& batch) {
   }
   if (!results) {
     failed_ = true;
+    if (results.error().code == ErrorCode::corrupt) LmdbExamination::ask_for_all(options_.path);
     const Error error{ErrorCode::io_failure, results.error().os_error, results.error().context};
     return BatchResults(batch.size(), std::unexpected(error));
   }
@@ -199,7 +207,11 @@ Result<SharedBytes> LmdbStore::open(mail::QueueId id, const Location& location) 
   IntegerKey blob(place.blob);
   MDB_val value;
   const int code = mdb_get(transaction.get(), environment_.contents, blob.value(), &value);
-  if (code == MDB_NOTFOUND) return fail(ErrorCode::corrupt, "lmdb: no content of " + id.text());
+  if (code == MDB_NOTFOUND) {
+    // It may be there all the same, under another number or in a page to which nothing leads.
+    LmdbExamination::ask_for_all(options_.path);
+    return fail(ErrorCode::corrupt, "lmdb: no content of " + id.text());
+  }
   if (code != 0) return fail_lmdb(code, "open " + id.text());
   const std::string_view bytes(static_cast<const char*>(value.mv_data), value.mv_size);
   if (place.offset > bytes.size() || place.size > bytes.size() - place.offset ||

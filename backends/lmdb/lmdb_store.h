@@ -22,6 +22,7 @@
 
 #include "backends/lmdb/lmdb_compaction.h"
 #include "backends/lmdb/lmdb_environment.h"
+#include "backends/lmdb/lmdb_examination.h"
 #include "backends/lmdb/lmdb_records.h"
 #include "queue/store.h"
 
@@ -37,6 +38,9 @@ struct LmdbStoreOptions {
                                           // what may lie dead in blobs before they are compacted
   std::uint64_t reserve = 0;  // no content is taken while the file system has less free (bytes)
   bool read_only = false;     // recover() changes nothing, submit() refuses
+  // Pages of a damaged environment make LMDB lose records or end the process. Those of no more than
+  // so many are all looked at before mail is taken, others but for leaves and values.
+  std::uint64_t pages_examined_at_start = 8192;
   // One line for the operator; called from any of the store's threads.
   std::function<void(std::string)> notice = [](std::string) {};
 };
@@ -86,6 +90,7 @@ class LmdbStore final : public queue::Store {
                  queue::RecoverySink& sink);
 
   LmdbStoreOptions options_;
+  LmdbExamination examination_{options_.quarantine, options_.pages_examined_at_start};
   LmdbEnvironment environment_;
   Transaction snapshot_;
   std::atomic<std::uint64_t> room_{0};

@@ -1,7 +1,7 @@
-// Flips, zeroed and foreign pages, and truncations everywhere in a small environment. Values carry
-// checksums, LMDB's own pages do not: so what is tested is that no content is ever wrong, that an
-// envelope or content that is hit is noticed, and that a file cut short is refused. Each case runs
-// in a process of its own, since LMDB may end it.
+// Flips, foreign pages, and truncations everywhere in a small environment. Values carry checksums,
+// LMDB's own pages do not and are looked at before LMDB reads them: so no content is ever wrong, no
+// message goes missing without a word, and a flip costs no more than the message it hits. Each case
+// runs in a process of its own, which must not end by itself.
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -16,7 +16,7 @@ using queue::Location;
 
 namespace {
 // How a process that opened a damaged store ended.
-enum class Verdict { fine, reported, missing, wrong, crashed };
+enum class Verdict { fine, reported, lost_many, missing, wrong, crashed };
 
 class LmdbDamage : public testing::Test {
  protected:
@@ -57,11 +57,11 @@ Verdict LmdbDamage::look() const {
   if (!store.start()) return Verdict::reported;
   CollectingSink sink;
   bool reported = !store.recover(sink) || !sink.damaged.empty();
-  bool missing = false;
+  std::size_t missing = 0;
   for (const Sample& sample : samples_) {
     const auto found = sink.messages.find(sample.id);
     if (found == sink.messages.end()) {
-      missing = true;
+      ++missing;
       continue;
     }
     if (found->second.envelope.view() != sample.envelope.view()) return Verdict::wrong;
@@ -70,8 +70,8 @@ Verdict LmdbDamage::look() const {
     if (content && content->view() != sample.content.view()) return Verdict::wrong;
   }
   if (sink.messages.size() > samples_.size()) return Verdict::wrong;
-  if (reported) return Verdict::reported;
-  return missing ? Verdict::missing : Verdict::fine;
+  if (reported) return missing > 1 ? Verdict::lost_many : Verdict::reported;
+  return missing > 0 ? Verdict::missing : Verdict::fine;
 }
 
 Verdict LmdbDamage::verdict_of(const std::string& bytes) const {
@@ -83,7 +83,7 @@ Verdict LmdbDamage::verdict_of(const std::string& bytes) const {
   }
   int status = 0;
   EXPECT_EQ(::waitpid(child, &status, 0), child);
-  return WIFEXITED(status) && WEXITSTATUS(status) <= 4 ? static_cast<Verdict>(WEXITSTATUS(status))
+  return WIFEXITED(status) && WEXITSTATUS(status) <= 5 ? static_cast<Verdict>(WEXITSTATUS(status))
                                                        : Verdict::crashed;
 }
 
@@ -91,7 +91,9 @@ class Tally {
  public:
   void add(Verdict verdict, const std::string& what) {
     ++counts_[verdict];
-    EXPECT_NE(verdict, Verdict::wrong) << what;
+    EXPECT_TRUE(verdict == Verdict::fine || verdict == Verdict::reported ||
+                verdict == Verdict::lost_many)
+        << what << ": " << static_cast<int>(verdict);
   }
   int of(Verdict verdict) const {
     const auto at = counts_.find(verdict);
@@ -99,7 +101,8 @@ class Tally {
   }
   std::string text() const {
     return "fine " + std::to_string(of(Verdict::fine)) + ", reported " +
-           std::to_string(of(Verdict::reported)) + ", missing " +
+           std::to_string(of(Verdict::reported)) + ", lost more than one " +
+           std::to_string(of(Verdict::lost_many)) + ", missing " +
            std::to_string(of(Verdict::missing)) + ", wrong " + std::to_string(of(Verdict::wrong)) +
            ", process ended " + std::to_string(of(Verdict::crashed));
   }
@@ -109,18 +112,16 @@ class Tally {
 };
 }  // namespace
 
-TEST_F(LmdbDamage, AFileCutShortIsRefused) {
+TEST_F(LmdbDamage, FilesCutShort) {
   const std::string whole = read_file();
   Tally tally;
   for (std::size_t size = 0; size < whole.size(); size += 1024) {
     tally.add(verdict_of(whole.substr(0, size)), "cut to " + std::to_string(size));
   }
-  EXPECT_EQ(tally.of(Verdict::crashed), 0) << tally.text();
+  EXPECT_GT(tally.of(Verdict::reported), 0);
   RecordProperty("tally", tally.text());
 }
 
-// What no checksum covers is LMDB's own: there a message may go missing or the process may end, and
-// FORMAT.md says so; what is read is never wrong.
 TEST_F(LmdbDamage, FlippedBytes) {
   const std::string whole = read_file();
   Tally tally;
@@ -129,6 +130,7 @@ TEST_F(LmdbDamage, FlippedBytes) {
     damaged[at] = static_cast<char>(damaged[at] ^ 0x11);
     tally.add(verdict_of(damaged), "flipped at " + std::to_string(at));
   }
+  EXPECT_EQ(tally.of(Verdict::lost_many), 0);
   RecordProperty("tally", tally.text());
 }
 
@@ -137,7 +139,7 @@ TEST_F(LmdbDamage, PagesInOneAnothersPlace) {
   const std::string whole = read_file();
   Tally tally;
   for (std::size_t to = 0; to < whole.size(); to += 4096) {
-    for (std::size_t from = 0; from < whole.size(); from += 4096) {
+    for (std::size_t from = 0; from < whole.size(); from += 3 * 4096) {
       if (from == to) continue;
       std::string damaged = whole;
       damaged.replace(to, 4096, whole, from, 4096);
