@@ -29,6 +29,8 @@ class Reports:
     def of_pages(self):
         for page in re.findall(r"lmdb/data.mdb at byte (\d+)", self.text):
             self.ranges.append(("lmdb/data.mdb", int(page) // PAGE * PAGE, (int(page) // PAGE + 1) * PAGE))
+        for size in re.findall(r"how long it was is not known; it has (\d+) bytes", self.text):
+            self.ranges.append(("lmdb/data.mdb", int(size), 1 << 62))
         for size in re.findall(r"data.mdb is cut short: (\d+) of \d+ pages", self.text):
             self.ranges.append(("lmdb/data.mdb", int(size) * PAGE, 1 << 62))
 

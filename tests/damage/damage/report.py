@@ -5,11 +5,11 @@ import sys
 import time
 
 COLUMNS = ("changes", "effective", "touched", "detected", "unharmed", "untouched", "delivered",
-           "repeated", "returned", "rebuilt")
+           "beside", "repeated", "returned", "rebuilt")
 LEGEND = """\
 effective: changed regions that mean something. touched: messages with a changed byte of their own;
 detected: of them, kept back and reported; unharmed: relayed as they were. untouched and delivered:
-the others. repeated: recipients who got theirs again; returned: messages that were gone and came
+the others. beside: of them, lost with an LMDB page that was hit, and named. repeated: recipients who got theirs again; returned: messages that were gone and came
 back: damage costs duplicates rather than mail. rebuilt: starts that built the store anew."""
 
 
