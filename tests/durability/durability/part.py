@@ -41,6 +41,8 @@ class Plan:
 class Part:
     """`run` returns the result as a dictionary; whatever happens, nothing is left running."""
 
+    sizes = None  # of the store's files: those of server.py
+
     def __init__(self, plan, options, stop, progress):
         self.plan = plan
         self.options = options
@@ -107,7 +109,8 @@ class Part:
                          self.plan.seed, self.mark)
         undo.callback(self.sink.end)
         self.server = Brevdue(self.options.brevdue, self.plan.backend, self.storage.spool,
-                              self.folder, self.sockets, self.sink.port, self.mark, self.stop)
+                              self.folder, self.sockets, self.sink.port, self.mark, self.stop,
+                              self.sizes)
         undo.callback(self._end_load)
         undo.callback(self.server.kill_all)
 

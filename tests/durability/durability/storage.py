@@ -166,6 +166,7 @@ def save_image(storage, folder):
 def save_spool(storage, where):
     """The spool as it is now, for whoever looks for the cause."""
     shutil.rmtree(where, ignore_errors=True)
-    if storage.spool.exists():
+    # False, too, where a dead file system answers with EIO.
+    if os.path.exists(storage.spool):
         subprocess.run(["cp", "-a", "--sparse=always", storage.spool, where], check=False,
                        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -4,16 +4,18 @@ import os
 from dataclasses import dataclass
 
 BACKENDS = ("iouring", "lmdb", "maildir")
-ON_FILE_SYSTEMS = {"recorded": ("ext4", "xfs", "btrfs"), "torn": ("ext4", "xfs", "btrfs")}
-PARTS = ("recorded", "torn")
+PARTS = ("recorded", "torn", "syncs")
+ON_FILE_SYSTEMS = ("recorded", "torn", "syncs")
 # {part: {file system: count}}; "" for what runs on none of its own.
 WHOLE = {
     "recorded": {"ext4": 1000, "xfs": 1000, "btrfs": 100},
     "torn": {"ext4": 80, "xfs": 80, "btrfs": 40},
+    "syncs": {"ext4": 20, "xfs": 20},
 }
 QUICK = {
     "recorded": {"ext4": 15, "xfs": 8, "btrfs": 4},
     "torn": {"ext4": 8},
+    "syncs": {"ext4": 3},
 }
 # btrfs takes for granted that 4 KiB are written whole or not at all.
 SECTORS = {"ext4": 512, "xfs": 512, "btrfs": 4096}

@@ -104,6 +104,10 @@ def run(plan, options, stop, progress):
     if counts["unmountable"] and not faults:
         raise StorageFailure(f"{counts['unmountable']} images cannot be mounted, such as "
                              f"{words[0]}; the record is in {evidence[-1]}")
-    return dict(counts) | {"faults": words, "evidence": evidence,
+    return dict(counts) | {"ghosts": counts["ghosts"] + counts["twice"],
+                           "back": counts["resurrected"],
+                           "other": counts["damaged"] + counts["unrecovered"],
+                           "remark": f"{counts['events']} events recorded",
+                           "faults": words, "evidence": evidence,
                            "seconds": round(time.monotonic() - begun, 1),
                            "verdict": "FAULTY" if faults else "good"}

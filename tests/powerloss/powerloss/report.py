@@ -7,8 +7,6 @@ import time
 
 from durability.report import duration
 
-from .verdict import FAULTS
-
 
 class Progress:
     """One line, written over on a terminal and every ten seconds elsewhere.
@@ -66,9 +64,11 @@ class Progress:
 
 
 def one_line(plan, result):
-    faults = ", ".join(f"{result[name]} {name}" for name in FAULTS if result.get(name))
+    more = f", {result['remark']}" if result.get("remark") else ""
     return (f"{result['verdict']}; {plan.count} done, {result['checked']} checked, "
-            f"{faults or '0 faults'} in {duration(result['seconds'])}")
+            f"{result['lost']} lost, {result['altered']} altered, "
+            f"{result['ghosts'] + result['back'] + result['other']} other faults{more} in "
+            f"{duration(result['seconds'])}")
 
 
 COLUMNS = (
@@ -78,10 +78,9 @@ COLUMNS = (
     ("checked", lambda r: r["checked"]),
     ("lost", lambda r: r["lost"]),
     ("altered", lambda r: r["altered"]),
-    ("ghosts", lambda r: r["ghosts"] + r["twice"]),
-    ("back", lambda r: r["resurrected"]),
-    ("other", lambda r: sum(r.get(name, 0) for name in FAULTS
-                            if name not in ("lost", "altered", "ghosts", "twice", "resurrected"))),
+    ("ghosts", lambda r: r["ghosts"]),
+    ("back", lambda r: r["back"]),
+    ("other", lambda r: r["other"]),
     ("set aside", lambda r: r.get("set_aside", 0)),
     ("time", lambda r: duration(r["seconds"])),
     ("", lambda r: r["verdict"]),
@@ -98,9 +97,10 @@ def table(results):
 
 
 LEGEND = """\
-checked: acknowledged messages that a recovery had to show, over all cuts or faults. ghosts: there,
-but never sent so, or twice. back: there after their removal was logged. other: damage reported,
-recoveries that failed, answers that were wrong. set aside: files never finished, quarantined."""
+checked: acknowledged messages that a recovery had to show, over all cuts or faults (syncs: of all
+runs). ghosts: there, but never sent so, or twice. back: there after their removal was logged.
+other: damage reported, recoveries that failed, answers that were wrong. set aside: files that were
+never finished, quarantined."""
 
 
 def fault_report(results, most=20):
