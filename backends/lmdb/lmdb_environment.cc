@@ -1,6 +1,7 @@
 #include "backends/lmdb/lmdb_environment.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -30,6 +31,38 @@ std::unexpected<Error> fail_lmdb(int code, const std::string& context) {
   return fail(ErrorCode::io_failure, text);
 }
 
+static Result<void> commit_first_transaction(MDB_env* environment, const std::string& file) {
+  int code = mdb_env_set_maxdbs(environment, 1);
+  if (code == 0) code = mdb_env_open(environment, file.c_str(), MDB_NOSUBDIR | sync_flags, 0600);
+  if (code != 0) return fail_lmdb(code, "make " + file);
+  MDB_txn* raw = nullptr;
+  code = mdb_txn_begin(environment, nullptr, 0, &raw);
+  if (code != 0) return fail_lmdb(code, "make " + file);
+  Transaction transaction(raw);
+  MDB_dbi envelopes = 0;
+  code = mdb_dbi_open(raw, "envelopes", MDB_INTEGERKEY | MDB_CREATE, &envelopes);
+  if (code == 0) code = mdb_txn_commit(transaction.release());
+  return code == 0 ? Result<void>() : fail_lmdb(code, "make " + file);
+}
+
+// Under another name until its first transaction is durable: LMDB never opens a file whose first
+// page a power cut took, and it writes that page without a sync.
+static Result<void> make_file(const std::string& file) {
+  const std::string fresh = file + ".new";
+  const std::string lock = fresh + "-lock";
+  for (const std::string& left : {fresh, lock}) {
+    if (::unlink(left.c_str()) != 0 && errno != ENOENT) return fail_os(errno, "lmdb: " + left);
+  }
+  MDB_env* environment = nullptr;
+  if (const int code = mdb_env_create(&environment); code != 0) return fail_lmdb(code, "create");
+  auto made = commit_first_transaction(environment, fresh);
+  mdb_env_close(environment);
+  if (!made) return made;
+  ::unlink(lock.c_str());
+  if (::rename(fresh.c_str(), file.c_str()) != 0) return fail_os(errno, "lmdb: rename " + fresh);
+  return {};
+}
+
 LmdbEnvironment::~LmdbEnvironment() {
   if (environment_ != nullptr) mdb_env_close(environment_);
 }
@@ -39,6 +72,11 @@ Result<void> LmdbEnvironment::open(const EnvironmentOptions& options) {
   const std::string file = options.path + "/data.mdb";
   if (!options.read_only && ::mkdir(options.path.c_str(), 0700) != 0 && errno != EEXIST) {
     return fail_os(errno, "lmdb: mkdir " + options.path);
+  }
+  struct stat before{};
+  const bool is_there = ::stat(file.c_str(), &before) == 0 && before.st_size > 0;
+  if (!is_there && !options.read_only) {
+    if (auto made = make_file(file); !made) return made;
   }
   // Past the page cache: after a failed sync it holds what the disk does not.
   if (const UniqueFd cached(::open(file.c_str(), O_RDONLY | O_CLOEXEC)); cached) {

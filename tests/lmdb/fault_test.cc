@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <optional>
 
+#include <unistd.h>
+
 #include "tests/lmdb/failing_calls.h"
 #include "tests/lmdb/store_on_disk.h"
 
@@ -203,6 +205,35 @@ TEST_F(LmdbFaults, AStartThatCannotWriteIsAnError) {
     EXPECT_FALSE(describe(started.error()).empty());
     expect_recovered(disk.options(), {});
   }
+}
+
+// What a power cut in the midst of the first start leaves must not keep the next one from starting:
+// LMDB refuses a file whose first pages are not there.
+TEST_F(LmdbFaults, AFirstStartThatWasCutIsBegunAnew) {
+  unsigned refused = 0;
+  for (const SystemCall call : {SystemCall::write, SystemCall::sync}) {
+    for (std::uint64_t nth = 1; nth <= 5; ++nth) {
+      SCOPED_TRACE(nth);
+      StoreOnDisk disk;
+      {
+        fail_call(call, nth, EIO, true);
+        backends::LmdbStore store(disk.options());
+        refused += store.start() ? 0 : 1;
+        heal_calls();
+      }
+      // The pages that were not synced are gone, the length is there.
+      const std::string unfinished = disk.data_file() + ".new";
+      if (::access(unfinished.c_str(), F_OK) == 0) {
+        ASSERT_EQ(::truncate(unfinished.c_str(), 0), 0);
+        ASSERT_EQ(::truncate(unfinished.c_str(), 8192), 0);
+      } else {
+        ASSERT_EQ(::access(disk.data_file().c_str(), F_OK), 0);
+      }
+      expect_recovered(disk.options(), {});
+      EXPECT_NE(::access(unfinished.c_str(), F_OK), 0);
+    }
+  }
+  EXPECT_GT(refused, 5u);
 }
 
 }  // namespace brevdue::tests
