@@ -9,7 +9,6 @@ namespace brevdue::queue {
 namespace {
 // Below this much room a DSN is made durable before the message it answers is touched: with more,
 // both ride in one batch, and the store cannot run out in between.
-constexpr std::uint64_t ample_room = 32u << 20;
 constexpr std::chrono::seconds notice_delay{1};
 
 bool is_store_failure(ErrorCode code) {
@@ -133,12 +132,11 @@ void Queue::commit(Order order) {
   }
   // A DSN that a failed batch did bring to the disk is not enqueued again.
   std::erase_if(order.notices, [&](const auto& notice) { return index_.contains(notice.id); });
-  if (!order.notices.empty() && room() < ample_room) {
+  if (!order.notices.empty()) {
     behind_.try_emplace(order.id);
     return commit_notices_first(std::move(order));
   }
   Batch group;
-  for (const NewMessage& notice : order.notices) group.emplace_back(as_mutation(notice));
   if (const auto* settlement = std::get_if<mail::Settlement>(&order.change)) {
     group.emplace_back(Settle{order.id, entry->location, *settlement, std::move(order.whole)});
   } else {
@@ -150,6 +148,8 @@ void Queue::commit(Order order) {
                      });
 }
 
+// In one batch the store might find no room for the DSN and still take the change, whatever room()
+// said before: then only memory would have the DSN.
 void Queue::commit_notices_first(Order order) {
   std::erase_if(order.notices, [&](const auto& notice) { return index_.contains(notice.id); });
   if (order.notices.empty()) return notices_are_durable(std::move(order));
@@ -169,17 +169,6 @@ void Queue::notices_are_durable(Order order) {
   for (Order& next : waiting.mapped()) commit(std::move(next));
 }
 
-// For a DSN that found no room although the message it answers was changed.
-void Queue::insist_on(NewMessage notice) {
-  if (index_.contains(notice.id)) return;
-  enqueue(notice, [this, notice](Result<void> result) mutable {
-    if (result) return;
-    loop_.run_after(notice_delay, [this, alive = alive_, notice = std::move(notice)]() mutable {
-      if (*alive) insist_on(std::move(notice));
-    });
-  });
-}
-
 void Queue::committed(Order order, BatchResults results) {
   Result<Location> result = std::move(results.back());
   if (!result && is_store_failure(result.error().code)) {
@@ -188,14 +177,6 @@ void Queue::committed(Order order, BatchResults results) {
     order.whole.reset();
     parked_.emplace(order.number, std::move(order));
     return store_failed(error);
-  }
-  for (std::size_t i = 0; i < order.notices.size(); ++i) {
-    if (results[i]) {
-      take_in(order.notices[i], *results[i]);
-    } else {
-      log_.error("DSN " + order.notices[i].id.text() + ": " + describe(results[i].error()));
-      insist_on(std::move(order.notices[i]));
-    }
   }
   if (!result) {
     log_.error(order.id.text() + ": " + describe(result.error()));

@@ -150,7 +150,6 @@ class Queue {
   void commit(Order order);
   void commit_notices_first(Order order);
   void notices_are_durable(Order order);
-  void insist_on(NewMessage notice);
   void committed(Order order, BatchResults results);
   void take_in(NewMessage& message, Location location);
   void forget(mail::QueueId id);
