@@ -1,4 +1,5 @@
-// Drives a LogStore with random mail and knows what a recovery may and must report.
+// Drives a store, mostly a LogStore, with random mail and knows what a recovery may and must
+// report.
 //
 // One batch at a time, or several in flight. What was acknowledged must be there; what was
 // attempted when the store failed may be there or not, but of several batches only the first so
@@ -46,6 +47,7 @@ class LogModel {
     std::size_t live_wanted = 40;  // discards keep about this many
     unsigned keep_forever = 0;     // of a thousand messages so many are never discarded
     unsigned in_flight_max = 1;    // batches
+    bool may_set_aside = false;    // what was never finished is reported as damage
   };
 
   LogModel(std::uint64_t seed, Shape shape) : random_(seed), shape_(shape) {}

@@ -24,6 +24,7 @@ void SimulatedDisk::arm_cut(std::uint64_t nth, std::size_t sector) {
 void SimulatedDisk::restore_power() {
   const std::lock_guard lock(mutex_);
   power_ = true;
+  fault_happened_ = false;
   cut_at_ = 0;
   short_write_at_ = 0;
   planned_.clear();
@@ -32,6 +33,11 @@ void SimulatedDisk::restore_power() {
   ended_.clear();
   held_ = false;
   woken_ = false;
+}
+
+bool SimulatedDisk::fault_happened() const {
+  const std::lock_guard lock(mutex_);
+  return fault_happened_;
 }
 
 bool SimulatedDisk::has_power() const {
@@ -85,6 +91,7 @@ Result<bool> SimulatedDisk::enter(Change kind) {
     if (--at->second.calls_left == 0) {
       const int os_error = at->second.os_error;
       planned_.erase(at);
+      fault_happened_ = true;
       return fail_os(os_error, "planned");
     }
   }
@@ -245,6 +252,7 @@ Result<void> SimulatedDisk::write(std::uint32_t number, std::uint64_t offset,
     return fail_os(EIO, "power cut");
   }
   if (changes_ == short_write_at_) {
+    fault_happened_ = true;
     segment.replace(offset, bytes.size() / 2, bytes.substr(0, bytes.size() / 2));
     return fail(ErrorCode::io_failure, "short write");
   }

@@ -44,6 +44,8 @@ class SimulatedDisk {
   // The nth change of this kind from now fails with `os_error`; writes may also end short.
   void fail_change(Change kind, std::uint64_t nth, int os_error);
   void shorten_write(std::uint64_t nth);
+  // Whether one that was asked for has come since restore_power().
+  bool fault_happened() const;
   void make_unreadable(std::uint32_t segment, std::uint64_t offset);
   void fail_all_reads(bool fail);
   void set_segments_max(std::size_t count) { segments_max_ = count; }
@@ -108,6 +110,7 @@ class SimulatedDisk {
   std::uint64_t short_write_at_ = 0;
   std::size_t sector_ = 512;
   bool power_ = true;
+  bool fault_happened_ = false;
   bool reads_fail_ = false;
   std::set<std::thread::id> cut_off_;
   unsigned in_flight_max_ = 1;

@@ -42,6 +42,14 @@ std::string_view name_of(mail::RecipientStatus status) {
   return "unknown";
 }
 
+// Byte by byte: a checksum that the program itself got wrong must not vouch for it.
+bool is_content_of(const load::BookKey& key, std::string_view found) {
+  const load::Content content(key);
+  std::string expected = content.header();
+  for (std::uint64_t slot = 0; slot < content.slots(); ++slot) content.append_slot(expected, slot);
+  return expected == found;
+}
+
 // A DSN carries the header of what it is about in a part of its own: only the outer one counts.
 void judge_content(std::string_view content, FoundMessage& message) {
   const std::string_view header = content.substr(0, content.find("\r\n\r\n"));
@@ -51,7 +59,7 @@ void judge_content(std::string_view content, FoundMessage& message) {
   const std::size_t begin = at + key_field.size();
   message.key = header.substr(begin, header.find("\r\n", begin) - begin);
   const auto key = load::parse_book_key(message.key);
-  if (!key || crc32c(content.substr(at)) != load::Content(*key).crc()) message.verdict = "altered";
+  if (!key || !is_content_of(*key, content.substr(at))) message.verdict = "altered";
 }
 
 class Reader {

@@ -29,6 +29,8 @@ GAVE_UP = re.compile(r"(\S+) \S+ brevdue/qmgr\[\d+\]: .*queue gives up its store
 OPEN_AGAIN = re.compile(r"(\S+) \S+ brevdue/qmgr\[\d+\]: (queue is open again|recovery has ended)")
 # A 250 that was on its way when the store failed.
 ON_ITS_WAY = 250_000  # microseconds
+# 421: to whoever asks again and again on one connection.
+ANSWERS = ("451", "452", "421")
 FAULTS = ("acknowledged_by_failed", "wrong_answers", "not_recovered")
 
 
@@ -117,7 +119,7 @@ class FailedSync(part.Part):
                     if any(begin + ON_ITS_WAY < moment < end for begin, end in outages):
                         self.own["acknowledged_by_failed"] += 1
                         self.faults.append(f"{self.storage.name}: 250 while the store was given up")
-                elif code[:1] in "45" and code not in ("451", "452"):
+                elif code[:1] in "45" and code not in ANSWERS:
                     self.own["wrong_answers"] += 1
                     self.faults.append(f"{self.storage.name}: answered {code}")
                 elif code[:1] in "45":
@@ -153,6 +155,7 @@ def run(plan, options, stop, progress):
             if result["verdict"] == "good":
                 remove_good(options.work / own.name)
             else:
+                counts["until_first_fault"] = counts["until_first_fault"] or done
                 counts["other_faults"] += not any(result.get(name)
                                                   for name in (*BOOK_FAULTS, *FAULTS))
                 words += [f"run {own.mode}: {text}" for text in result["faults"]]

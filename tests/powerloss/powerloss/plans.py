@@ -4,15 +4,19 @@ import os
 from dataclasses import dataclass
 
 BACKENDS = ("iouring", "lmdb", "maildir")
-PARTS = ("recorded", "torn", "syncs")
+PARTS = ("faults", "simulated", "recorded", "torn", "syncs")
 ON_FILE_SYSTEMS = ("recorded", "torn", "syncs")
 # {part: {file system: count}}; "" for what runs on none of its own.
 WHOLE = {
+    "faults": {"": 3000},
+    "simulated": {"": 100_000},
     "recorded": {"ext4": 1000, "xfs": 1000, "btrfs": 100},
     "torn": {"ext4": 80, "xfs": 80, "btrfs": 40},
     "syncs": {"ext4": 20, "xfs": 20},
 }
 QUICK = {
+    "faults": {"": 150},
+    "simulated": {"": 1000},
     "recorded": {"ext4": 15, "xfs": 8, "btrfs": 4},
     "torn": {"ext4": 8},
     "syncs": {"ext4": 3},

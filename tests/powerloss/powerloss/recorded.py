@@ -48,7 +48,7 @@ def sweep(recording, plan, options, count, sector, seed, each):
     """Calls `each` with every cut. Returns how many events the record has."""
     images = scratch.in_memory(options.work)
     with open(recording.folder / "cuts.log", "ab") as errors:
-        command = [options.bin / "brevdue-recorded-cuts", "--record", recording.record,
+        command = [options.stores / "brevdue-recorded-cuts", "--record", recording.record,
                    "--config", recording.config, "--mount", recording.mount,
                    "--file-system", plan.file_system, "--work", images, "--cuts", count,
                    "--from", recording.load_began, "--torn", sector, "--seed", seed]
@@ -76,7 +76,8 @@ def sweep(recording, plan, options, count, sector, seed, each):
 def run(plan, options, stop, progress):
     """As many recordings as the cuts need; the result as a dictionary."""
     begun = time.monotonic()
-    counts = collections.Counter(dict.fromkeys((*FAULTS, "unmountable", "set_aside", "events"), 0))
+    counts = collections.Counter(
+        dict.fromkeys((*FAULTS, "unmountable", "set_aside", "events", "checked"), 0))
     words, evidence = [], []
     for number, at in enumerate(range(0, plan.count, CUTS_A_RECORDING)):
         recording = Recording(plan.backend, plan.file_system, options,
@@ -87,6 +88,8 @@ def run(plan, options, stop, progress):
         def each(cut):
             judge.judge(cut)
             done = at + judge.counts["cuts"]
+            if judge.words and not counts["until_first_fault"]:
+                counts["until_first_fault"] = done
             progress(plan, done, f"{counts['checked'] + judge.counts['checked']} checked")
 
         counts["events"] += sweep(recording, plan, options, min(CUTS_A_RECORDING, plan.count - at),
