@@ -130,6 +130,15 @@ void Queue::commit(Order order) {
     waiting->second.push_back(std::move(order));
     return;
   }
+#ifdef BREVDUE_MUTANT_QUEUE_LATE_NOTICE
+  if (!order.notices.empty()) {
+    order.done = [this, late = std::exchange(order.notices, {}),
+                  done = std::move(order.done)](Result<void> result) mutable {
+      for (NewMessage& notice : late) enqueue(std::move(notice), [](Result<void>) {});
+      done(std::move(result));
+    };
+  }
+#endif
   // A DSN that a failed batch did bring to the disk is not enqueued again.
   std::erase_if(order.notices, [&](const auto& notice) { return index_.contains(notice.id); });
   if (!order.notices.empty()) {

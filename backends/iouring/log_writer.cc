@@ -169,6 +169,13 @@ void LogWriter::refuse_all(Commit& commit) {
 }
 
 void LogWriter::answer_durable() {
+#ifdef BREVDUE_MUTANT_IOURING_EARLY_ANSWER
+  for (std::size_t i = 0; i < commits_.size(); ++i) {
+    if (commits_[i].through == Commit::unfinished) continue;
+    auto done = std::exchange(commits_[i].done, [](queue::BatchResults) {});
+    done(std::exchange(commits_[i].results, queue::BatchResults(commits_[i].batch.size())));
+  }
+#endif
   while (!commits_.empty() && commits_.front().through <= durable_) {
     Commit commit = std::move(commits_.front());
     commits_.pop_front();

@@ -99,7 +99,16 @@ void LmdbStore::work(std::function<void(Result<void>)> opened) {
     auto [batch, done] = std::move(waiting_.front());
     waiting_.erase(waiting_.begin());
     lock.unlock();
+#ifdef BREVDUE_MUTANT_LMDB_EARLY_ANSWER
+    BatchResults early;
+    for (const auto& one : batch) {
+      early.push_back(location_of(std::visit([](const auto& any) { return any.id; }, one)));
+    }
+    done(std::move(early));
+    (void)commit(batch);
+#else
     done(commit(batch));
+#endif
     grow_ahead();
     if (tidy && ++commits_since_compaction_ >= commits_a_compaction) compact();
     lock.lock();

@@ -196,7 +196,16 @@ void MaildirStore::work() {
     auto [batch, done] = std::move(waiting_.front());
     waiting_.erase(waiting_.begin());
     lock.unlock();
+#ifdef BREVDUE_MUTANT_MAILDIR_EARLY_ANSWER
+    BatchResults early;
+    for (const auto& one : batch) {
+      early.push_back(location_of(std::visit([](const auto& any) { return any.id; }, one)));
+    }
+    done(std::move(early));
+    (void)commit(batch);
+#else
     done(commit(batch));
+#endif
     lock.lock();
   }
 }
