@@ -168,11 +168,7 @@ std::optional<Copier::Copy> Copier::read(const Lack& lack) {
   Copy copy{lack, {}, std::move(*stored), there};
   if (lack.what == Lack::What::state) return copy;
   const auto envelope = mail::decode_envelope(copy.stored.envelope.view());
-  if (!envelope) {
-    give_up(lack, envelope.error());
-    return std::nullopt;
-  }
-  if (envelope->content.staged) return copy;
+  if (envelope && envelope->content.staged) return copy;
   auto content = from->open(lack.id, *(*pair)[side]);
   if (!content) {
     give_up(lack, content.error());

@@ -21,11 +21,21 @@ void MirroredStore::State::lacks(const Lack& lack) {
 
 bool MirroredStore::State::wait_for_lacks() {
   Lock lock(mutex_);
+  copying_ = false;
+  changed_.notify_all();
   changed_.wait(lock, [&] {
     return stopping_ || (recovered_ && !failed_ && (look_for_lacks_ || !lacks_.empty()));
   });
   look_for_lacks_ = false;
+  copying_ = true;
   return !stopping_;
+}
+
+bool MirroredStore::State::wait_until_copied(std::chrono::milliseconds at_most) {
+  Lock lock(mutex_);
+  const auto is_quiet = [&] { return !copying_ && !look_for_lacks_ && lacks_.empty(); };
+  changed_.wait_for(lock, at_most, [&] { return stopping_ || failed_ || is_quiet(); });
+  return recovered_ && !failed_ && is_quiet();
 }
 
 std::vector<Lack> MirroredStore::State::find_lacks(std::uint32_t& cursor, std::size_t count) {

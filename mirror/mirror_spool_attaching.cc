@@ -11,6 +11,8 @@
 
 namespace brevdue::mirror {
 
+static constexpr std::chrono::seconds detach_patience{10};
+
 Result<std::size_t> MirrorSpool::index_of(const std::string& path) const {
   for (std::size_t i = 0; i < 2; ++i) {
     if (options_.paths[i] == path) return i;
@@ -63,6 +65,13 @@ Result<void> MirrorSpool::detach(const std::string& path) {
     return fail(ErrorCode::busy, fmt::format("{} is the only side that has all mail; attach {} "
                                              "first and wait until it has everything",
                                              path, options_.paths[1 - *index]));
+  }
+  // What a crash left on one side alone must not go with it.
+  if (handle.state_of(*index) == SideState::current && !handle.wait_until_copied(detach_patience)) {
+    return fail(ErrorCode::busy,
+                fmt::format("{} has messages that are still being copied to {}; try "
+                            "again in a moment",
+                            path, options_.paths[1 - *index]));
   }
   return handle.leave(*index, "detached by the operator");
 }

@@ -80,6 +80,7 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
   void lacks(const Lack& lack);
   // Waits until there may be something to copy, after recovery; false when the store is stopped.
   bool wait_for_lacks();
+  bool wait_until_copied(std::chrono::milliseconds at_most);
   // Some of what there is to copy; the rows of the table from `cursor` on. Nothing may mean that
   // there is more: see pairs().is_end().
   std::vector<Lack> find_lacks(std::uint32_t& cursor, std::size_t count);
@@ -164,6 +165,7 @@ class MirroredStore::State : public std::enable_shared_from_this<State> {
   std::deque<Lack> lacks_;
   std::size_t reader_ = 0;
   bool look_for_lacks_ = false;  // rows may have one side only
+  bool copying_ = false;         // the copier is at work
   bool recovered_ = false;
   bool advancing_ = false;
   bool recovering_ = false;

@@ -141,10 +141,29 @@ BatchResults MirroredBatch::merge(std::array<bool, sides> counts, LocationPairs&
   return results;
 }
 
+// Nobody has it, and nobody will: it is not in doubt.
+bool MirroredBatch::was_refused(std::size_t index) const {
+  bool refused = false;
+  for (std::size_t side = 0; side < sides; ++side) {
+    if (!was_sent(side)) continue;
+    if (!parts_[side].results) return false;
+    const auto* one = result(side, index);
+    if (one == nullptr || *one || one->error().code != ErrorCode::storage_full) return false;
+    refused = true;
+  }
+  return refused;
+}
+
 void MirroredBatch::fail_all(ErrorCode code, const std::string& why) {
   BatchResults results;
   results.reserve(asked_.size());
-  for (std::size_t i = 0; i < asked_.size(); ++i) results.push_back(fail(code, why));
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    if (was_refused(i)) {
+      results.push_back(fail(ErrorCode::storage_full, why));
+    } else {
+      results.push_back(fail(code, why));
+    }
+  }
   done_(std::move(results));
 }
 

@@ -48,7 +48,8 @@ class MirroredBatch {
   // The results of those that count, all of which have answered and none failed. Keeps `pairs`.
   queue::BatchResults merge(std::array<bool, sides> counts, LocationPairs& pairs,
                             TakenBack& taken_back) const;
-  // The first is the failure itself, what comes after it finds the store unavailable.
+  // The first batch is the failure itself, what comes after it finds the store unavailable. Content
+  // that no side had room for is refused all the same.
   void fail_all(ErrorCode code, const std::string& why);
   void finish(queue::BatchResults results) { done_(std::move(results)); }
 
@@ -68,6 +69,7 @@ class MirroredBatch {
 
   static constexpr std::int32_t none = -1;
 
+  bool was_refused(std::size_t index) const;
   // What the side said of it; nothing if it was not asked.
   const Result<queue::Location>* result(std::size_t side, std::size_t index) const;
   Result<queue::Location> merge_one(std::size_t index, std::array<bool, sides> counts,

@@ -65,6 +65,11 @@ CopyProgress MirroredStore::Handle::progress_of(std::size_t side) const {
   return state == nullptr ? CopyProgress() : state->progress_of(side);
 }
 
+bool MirroredStore::Handle::wait_until_copied(std::chrono::milliseconds at_most) const {
+  const auto state = state_.lock();
+  return state != nullptr && state->wait_until_copied(at_most);
+}
+
 Result<void> MirroredStore::Handle::leave(std::size_t side, const std::string& why) const {
   const auto state = state_.lock();
   if (state == nullptr) return fail(ErrorCode::unavailable, "the queue is being opened anew");

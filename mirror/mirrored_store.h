@@ -108,6 +108,9 @@ class MirroredStore final : public queue::Store {
     bool is_gone() const { return state_.expired(); }
     // Of a side that is behind.
     CopyProgress progress_of(std::size_t side) const;
+    // Waits until nothing is known that one side lacks and the other has; false if that takes
+    // longer.
+    bool wait_until_copied(std::chrono::milliseconds at_most) const;
     // Returns when the side has been left; an error if nothing is acknowledged any more.
     Result<void> leave(std::size_t side, const std::string& why) const;
     // It was left, and nothing of it is in flight any more.

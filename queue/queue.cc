@@ -7,8 +7,7 @@
 namespace brevdue::queue {
 
 namespace {
-// Below this much room a DSN is made durable before the message it answers is touched: with more,
-// both ride in one batch, and the store cannot run out in between.
+// After a DSN found no room.
 constexpr std::chrono::seconds notice_delay{1};
 
 bool is_store_failure(ErrorCode code) {

@@ -155,6 +155,10 @@ std::string LogModel::check(queue::Store& store, const Recovered& recovered) {
     if (!shape_.may_set_aside) return damage.where + ": " + damage.why;
   }
   for (const auto& [id, message] : recovered.messages) {
+    if (auto kept = refused_messages_.extract(id); kept && shape_.may_keep_refused) {
+      kept.mapped().enqueue_in_doubt = true;
+      messages_.insert(std::move(kept));
+    }
     if (!messages_.contains(id)) return fmt::format("{} came back or never was", id.value());
   }
   if (auto complaint = check_order(recovered); !complaint.empty()) return complaint;
@@ -276,7 +280,8 @@ bool LogModel::apply(queue::Store& store, const std::vector<queue::Batch>& batch
 
 void LogModel::refused(const queue::Mutation& mutation) {
   ++refused_;
-  if (const auto* enqueue = std::get_if<queue::Enqueue>(&mutation)) messages_.erase(enqueue->id);
+  const auto* enqueue = std::get_if<queue::Enqueue>(&mutation);
+  if (enqueue != nullptr) refused_messages_.insert(messages_.extract(enqueue->id));
 }
 
 void LogModel::acknowledged(const queue::Mutation& mutation, const queue::Location& location) {

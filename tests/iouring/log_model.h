@@ -44,10 +44,11 @@ class LogModel {
   struct Shape {
     std::size_t content_max = 9000;
     unsigned batch_max = 6;
-    std::size_t live_wanted = 40;  // discards keep about this many
-    unsigned keep_forever = 0;     // of a thousand messages so many are never discarded
-    unsigned in_flight_max = 1;    // batches
-    bool may_set_aside = false;    // what was never finished is reported as damage
+    std::size_t live_wanted = 40;   // discards keep about this many
+    unsigned keep_forever = 0;      // of a thousand messages so many are never discarded
+    unsigned in_flight_max = 1;     // batches
+    bool may_set_aside = false;     // what was never finished is reported as damage
+    bool may_keep_refused = false;  // what found no room may be there after a cut
   };
 
   LogModel(std::uint64_t seed, Shape shape) : random_(seed), shape_(shape) {}
@@ -97,6 +98,7 @@ class LogModel {
   std::mt19937_64 random_;
   Shape shape_;
   std::map<mail::QueueId, Message> messages_;
+  std::map<mail::QueueId, Message> refused_messages_;  // for want of room
   static constexpr std::uint64_t first_id = 1'000'000;
   std::uint64_t last_id_ = first_id;
   unsigned refused_ = 0;

@@ -71,6 +71,7 @@ std::unique_ptr<StoreMachine> make_machine(const std::string& backend, std::uint
                                            std::uint64_t seed) {
   if (backend == "iouring") return make_log_machine(variant, seed);
   if (backend == "lmdb") return make_lmdb_machine(variant, seed);
+  if (backend == "mirror") return make_mirror_machine(variant, seed);
   if (backend == "maildir") return make_maildir_machine(variant, seed);
   return nullptr;
 }

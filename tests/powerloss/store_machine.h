@@ -59,5 +59,6 @@ std::unique_ptr<StoreMachine> make_machine(const std::string& backend, std::uint
 std::unique_ptr<StoreMachine> make_log_machine(std::uint64_t variant, std::uint64_t seed);
 std::unique_ptr<StoreMachine> make_lmdb_machine(std::uint64_t variant, std::uint64_t seed);
 std::unique_ptr<StoreMachine> make_maildir_machine(std::uint64_t variant, std::uint64_t seed);
+std::unique_ptr<StoreMachine> make_mirror_machine(std::uint64_t variant, std::uint64_t seed);
 
 }  // namespace brevdue::powerloss

@@ -27,7 +27,7 @@ constexpr std::string_view usage = R"(usage: brevdue-store-trials OPTIONS
 Random mail through a store on a machine in memory; after each end of its life what it acknowledged
 is compared with what a new one recovers.
 
-  --backend NAME   iouring, lmdb or maildir
+  --backend NAME   iouring, lmdb, maildir, or mirror: two of iouring
   --mode cuts      each life ends in a power cut at any change of the disk
   --mode faults    each life has one call fail, with EIO, ENOSPC, EDQUOT, EROFS, or short
   --count N        cuts, or faults that happened (1000)

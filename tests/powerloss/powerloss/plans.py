@@ -3,7 +3,8 @@
 import os
 from dataclasses import dataclass
 
-BACKENDS = ("iouring", "lmdb", "maildir")
+# The mirror is of two logs and in process; tests/durability/mirror cuts real ones.
+BACKENDS = ("iouring", "lmdb", "maildir", "mirror")
 PARTS = ("faults", "simulated", "recorded", "torn", "syncs")
 ON_FILE_SYSTEMS = ("recorded", "torn", "syncs")
 # {part: {file system: count}}; "" for what runs on none of its own.
@@ -46,7 +47,8 @@ class Plan:
 def plans_for(backends, parts, file_systems, counts, seed, count=None):
     """In the order in which they run. `count` replaces what each would do."""
     return [Plan(backend, part, system, count or number, seed)
-            for backend in backends for part in PARTS if part in parts
+            for backend in backends for part in PARTS
+            if part in parts and not (backend == "mirror" and part in ON_FILE_SYSTEMS)
             for system, number in counts.get(part, {}).items()
             if not system or system in file_systems]
 
