@@ -12,7 +12,6 @@
 namespace brevdue::mirror {
 
 using queue::SpoolDirectory;
-using queue::SpoolSide;
 using queue::SpoolSidePtr;
 
 static std::string parent_of(const std::string& path) {
@@ -81,18 +80,6 @@ Result<void> MirrorSpool::begin() {
   return {};
 }
 
-Result<SpoolSidePtr> MirrorSpool::open_side(const std::string& path) {
-  auto side = std::make_shared<SpoolSide>();
-  side->path = path;
-  for (const auto& [name, fd] :
-       {std::pair{path, &side->directory}, std::pair{path + "/staged", &side->staged}}) {
-    auto opened = files_.open(AT_FDCWD, name, O_RDONLY | O_DIRECTORY, 0);
-    if (!opened) return propagate(std::move(opened.error()), "mirror");
-    *fd = std::move(*opened);
-  }
-  return side;
-}
-
 Result<void> MirrorSpool::lock_side(std::size_t index) {
   queue::SpoolOptions options;
   options.path = options_.paths[index];
@@ -101,7 +88,7 @@ Result<void> MirrorSpool::lock_side(std::size_t index) {
   options.side_of_mirror = true;
   auto directory = SpoolDirectory::open(files_, options);
   if (!directory) return propagate(std::move(directory.error()));
-  auto side = open_side(options.path);
+  auto side = queue::open_spool_side(files_, options.path);
   if (!side) return propagate(std::move(side.error()));
   const std::lock_guard lock(mutex_);
   members_[index].lock = std::move(*directory);

@@ -81,7 +81,6 @@ class MirrorSpool final : public queue::SpoolSides,
   Result<void> begin();
   Result<void> found_new();
   Result<void> lock_side(std::size_t index);
-  Result<queue::SpoolSidePtr> open_side(const std::string& path);
   Result<void> write_record(std::size_t index, const SideRecord& record);
   SideRecord record_of(std::size_t index) const;
   bool has_everything(std::size_t index) const;  // under the mutex

@@ -37,6 +37,7 @@ class Queue::Collector final : public RecoverySink,
 
   void quarantined(Quarantined damage) override {
     begun();
+    ++damaged;
     loop_.post([&queue = queue_, alive = alive_, damage = std::move(damage)] {
       if (*alive) queue.log_.error(fmt::format("quarantined {}: {}", damage.where, damage.why));
     });
@@ -56,6 +57,7 @@ class Queue::Collector final : public RecoverySink,
 
   std::vector<RecoveredMessage> messages;
   std::size_t count = 0;
+  std::size_t damaged = 0;
 
  private:
   static constexpr std::size_t slice = 256;
@@ -174,6 +176,7 @@ void Queue::recovery_ended(std::shared_ptr<Collector> found, Result<void> result
     return failed_ ? reopen_later() : store_failed(result.error());
   }
   const std::size_t count = found->count;
+  const bool is_damaged = found->damaged > 0;
   if (failed_) reconcile(std::move(found));
   if (!ever_recovered_) {
     ever_recovered_ = true;
@@ -181,7 +184,14 @@ void Queue::recovery_ended(std::shared_ptr<Collector> found, Result<void> result
     index_.for_each([&](mail::QueueId id, const IndexEntry& entry) {
       if (entry.staged) staged.insert(id);
     });
-    staging_.sweep(std::move(staged));
+    if (is_damaged) {
+      // One of them may be the content of a message whose record is among what was damaged.
+      staging_.set_aside(std::move(staged), [this, alive = alive_](const std::string& line) {
+        if (*alive) log_.error(line);
+      });
+    } else {
+      staging_.sweep(std::move(staged));
+    }
     observer_.recovered(count);
   }
   if (failed_) reopened();

@@ -32,16 +32,23 @@ Result<std::vector<std::string>> SpoolSides::read(FileSystem& files, const std::
   return texts;
 }
 
-Result<std::shared_ptr<SpoolSides>> SingleSpool::open(FileSystem& files, const std::string& path) {
+Result<SpoolSidePtr> open_spool_side(FileSystem& files, const std::string& path) {
   auto side = std::make_shared<SpoolSide>();
   side->path = path;
   for (const auto& [name, fd] :
-       {std::pair{path, &side->directory}, std::pair{path + "/staged", &side->staged}}) {
+       {std::pair{path, &side->directory}, std::pair{path + "/staged", &side->staged},
+        std::pair{path + "/quarantine", &side->quarantine}}) {
     auto opened = files.open(AT_FDCWD, name, O_RDONLY | O_DIRECTORY, 0);
     if (!opened) return propagate(std::move(opened.error()), "spool");
     *fd = std::move(*opened);
   }
-  return std::make_shared<SingleSpool>(std::move(side));
+  return side;
+}
+
+Result<std::shared_ptr<SpoolSides>> SingleSpool::open(FileSystem& files, const std::string& path) {
+  auto side = open_spool_side(files, path);
+  if (!side) return propagate(std::move(side.error()));
+  return std::make_shared<SingleSpool>(std::move(*side));
 }
 
 Result<void> SingleSpool::give_up(const SpoolSidePtr& /*side*/, const Error& why) {

@@ -18,12 +18,15 @@
 namespace brevdue::queue {
 
 struct SpoolSide {
-  std::string path;    // of the spool directory, for messages
-  UniqueFd directory;  // the spool directory
-  UniqueFd staged;     // its staged/ directory
+  std::string path;     // of the spool directory, for messages
+  UniqueFd directory;   // the spool directory
+  UniqueFd staged;      // its staged/ directory
+  UniqueFd quarantine;  // its quarantine/ directory
 };
 // Held by whoever works on it, also after it was given up.
 using SpoolSidePtr = std::shared_ptr<const SpoolSide>;
+// The directories of the spool at `path`, which are there.
+Result<SpoolSidePtr> open_spool_side(FileSystem& files, const std::string& path);
 
 class SpoolSides {
  public:
@@ -53,7 +56,7 @@ class SpoolSides {
 class SingleSpool final : public SpoolSides {
  public:
   explicit SingleSpool(SpoolSidePtr side) : side_(std::move(side)) {}
-  // `path` is that of a spool directory, with staged/ in it.
+  // `path` is that of a spool directory, with staged/ and quarantine/ in it.
   static Result<std::shared_ptr<SpoolSides>> open(FileSystem& files, const std::string& path);
 
   std::vector<SpoolSidePtr> taking_part() const override { return {side_}; }

@@ -93,15 +93,34 @@ void Staging::remove(mail::QueueId id) {
   });
 }
 
-void Staging::sweep(mail::QueueIdSet known) {
-  writer_.push([this, known = std::move(known), found = std::exchange(found_, {})] {
+void Staging::for_each_stranger(mail::QueueIdSet known, Stranger stranger) {
+  writer_.push([known = std::move(known), found = std::exchange(found_, {}),
+                stranger = std::move(stranger)] {
     for (const auto& [side, names] : found) {
       for (const std::string& name : names) {
         const auto id = mail::QueueId::parse(name);
-        if (id && known.contains(*id)) continue;
-        static_cast<void>(files_.unlink(side->staged.get(), name));
+        if (!id || !known.contains(*id)) stranger(*side, name);
       }
     }
+  });
+}
+
+void Staging::sweep(mail::QueueIdSet known) {
+  for_each_stranger(std::move(known), [this](const SpoolSide& side, const std::string& name) {
+    static_cast<void>(files_.unlink(side.staged.get(), name));
+  });
+}
+
+void Staging::set_aside(mail::QueueIdSet known, Told told) {
+  for_each_stranger(std::move(known), [this, told = std::move(told)](const SpoolSide& side,
+                                                                     const std::string& name) {
+    const std::string to = name + ".content";
+    auto moved = files_.rename(side.staged.get(), name, side.quarantine.get(), to);
+    std::string line =
+        moved ? "quarantined " + side.path + "/quarantine/" + to +
+                    ": its message was not found, which may be among what is damaged"
+              : "quarantine: " + side.path + "/staged/" + name + ": " + describe(moved.error());
+    loop_.post([told, line = std::move(line)] { told(line); });
   });
 }
 

@@ -59,11 +59,17 @@ class Staging {
   void remove(mail::QueueId id);
   // Removes the files found by start() that are not in `known`.
   void sweep(mail::QueueIdSet known);
+  // Moves them to quarantine/NAME.content instead; `told` is given what became of each.
+  using Told = std::function<void(const std::string& line)>;
+  void set_aside(mail::QueueIdSet known, Told told);
   // Runs `task` on the writing thread, then `done` with what it returned in the loop's thread.
   void run(std::move_only_function<Result<void>()> task, Done done);
 
  private:
   std::move_only_function<void()> task_of(std::move_only_function<Result<void>()> task, Done done);
+
+  using Stranger = std::function<void(const SpoolSide& side, const std::string& name)>;
+  void for_each_stranger(mail::QueueIdSet known, Stranger stranger);
 
   struct Found {
     SpoolSidePtr side;

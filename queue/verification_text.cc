@@ -74,7 +74,9 @@ std::vector<Leftover> find_leftovers(const std::string& spool, std::chrono::seco
     const std::string name = file.path().filename();
     found.push_back(
         {mail::QueueId::parse(name),
-         fmt::format("staged/{} belongs to no message in the queue; a start removes it", name)});
+         fmt::format(
+             "staged/{} belongs to no message in the queue; a start removes it, or sets it aside",
+             name)});
   });
   list(spool + "/quarantine", [&](const std::filesystem::directory_entry& file) {
     std::error_code error;

@@ -114,6 +114,25 @@ TEST(QueueRecovery, RemovesStagedFilesWithoutARecordAfterItsEnd) {
   EXPECT_TRUE(rig.staged.contains(rig.staged_path(4)));  // on its way; not known yet
 }
 
+// Its record may be what is damaged.
+TEST(QueueRecovery, StagedFilesWithoutARecordAreKeptAsideWhereThereIsDamage) {
+  QueueRig rig;
+  rig.start();
+  ASSERT_TRUE(rig.enqueue_now(rig.staged_message(1, "kept")).has_value());
+  rig.queue.reset();
+  rig.staged.write(rig.staged_path(2), "the content of a lost one");
+  rig.store.report_damage({"log.000001+4096", "checksum"});
+  rig.remake();
+  ASSERT_TRUE(rig.queue->start().has_value());
+  rig.loop.wait_until([&] { return !rig.queue->recovering(); });
+  rig.staging_idle();
+  EXPECT_TRUE(rig.staged.contains(rig.staged_path(1)));
+  EXPECT_FALSE(rig.staged.contains(rig.staged_path(2)));
+  EXPECT_EQ(rig.staged.read(rig.staged_path(2) + ".content"), "the content of a lost one");
+  EXPECT_THAT(rig.log_text(),
+              HasSubstr(rig.staged_path(2) + ".content: its message was not found"));
+}
+
 TEST(QueueRecovery, AnEnvelopeThatCannotBeReadIsLeftOnTheDisk) {
   QueueRig rig;
   rig.put_on_disk(1);

@@ -16,7 +16,7 @@ inline Result<std::shared_ptr<queue::SpoolSides>> spool_in(FileSystem& files,
                                                            const std::string& directory) {
   auto side = std::make_shared<queue::SpoolSide>();
   side->path = directory;
-  for (UniqueFd* const to : {&side->directory, &side->staged}) {
+  for (UniqueFd* const to : {&side->directory, &side->staged, &side->quarantine}) {
     auto fd = files.open(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
     if (!fd) return std::unexpected(std::move(fd.error()));
     *to = std::move(*fd);
