@@ -31,6 +31,18 @@ BlobNumber claimed_blob(mail::QueueId id, const std::string& envelope) {
   return place ? place->blob : 0;
 }
 
+// Whether a blob with this message may begin at `at`, if not all that tells it is damaged: the
+// number of its page, or its own in the record, or the first message in its list.
+bool may_be_blob(std::string_view page, PageNumber number, std::size_t at, mail::QueueId id,
+                 BlobNumber blob) {
+  const bool own_page = at == page_header_size && ByteReader(page).get<PageNumber>() == number;
+  const auto before = ByteReader(page.substr(at - sizeof blob)).get<BlobNumber>();
+  const std::string_view list = page.substr(at, list_header_size + sizeof(std::uint64_t));
+  const bool listed = list.size() > list_header_size &&
+                      ByteReader(list.substr(list_header_size)).get<std::uint64_t>() == id.value();
+  return own_page || before == blob || listed;
+}
+
 bool is_content(std::string_view blob, mail::QueueId id, const ContentPlace& place) {
   return place.offset <= blob.size() && place.size <= blob.size() - place.offset &&
          content_crc(id, blob.substr(place.offset, place.size)) == place.crc;
@@ -322,16 +334,15 @@ std::optional<std::string> LmdbSalvage::find_content(mail::QueueId id, const Con
   const std::uint64_t size = std::uint64_t{place.offset} + place.size;
   const bool in_leaf = size < file_.page_size() / 2;
   if (place.offset == 0 || size > BlobLayout::size_max * 4) return std::nullopt;
-  for (PageNumber number = 2; number < file_.pages(); ++number) {
-    const auto bytes = in_leaf ? file_.page(number) : file_.value(number, size);
-    if (!bytes || (in_leaf && !is_leaf(*bytes, number))) continue;
-    const std::size_t last = bytes->size() - size;
-    for (std::size_t at = 0; at <= last; at += 2) {
-      if (budget < place.size) return std::nullopt;
-      budget -= place.size;
-      if (is_content(std::string_view(*bytes).substr(at), id, place)) {
-        return bytes->substr(at + place.offset, place.size);
-      }
+  for (PageNumber number = 2; number < file_.pages() && budget > size; ++number) {
+    const auto page = file_.page(number);
+    if (!page || (in_leaf && !is_leaf(*page, number))) continue;
+    const std::size_t last = in_leaf ? page->size() - size : page_header_size;
+    for (std::size_t at = page_header_size; at <= last; at += 2) {
+      if (!may_be_blob(*page, number, at, id, place.blob)) continue;
+      budget -= std::min(budget, size);
+      const auto value = in_leaf ? page->substr(at, size) : file_.value(number, size).value_or("");
+      if (is_content(value, id, place)) return value.substr(place.offset, place.size);
     }
   }
   return std::nullopt;
