@@ -6,6 +6,7 @@ nobody can do under a running service), `cut` takes away whatever only memory ho
 to show what is really on the disk.
 """
 
+import fcntl
 import os
 import socket
 import time
@@ -37,6 +38,19 @@ def unmount(where):
         except StorageFailure:
             time.sleep(0.05)
     run_tool("umount", "-l", where)
+
+
+def wait_until_free(image):
+    """The disk that served it holds a lock on it until it has ended."""
+    if not image.exists():
+        return
+    with open(image, "rb") as file:
+        for _ in range(500):
+            try:
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.02)
+    raise StorageFailure(f"{image} is still served after ten seconds")
 
 
 def is_alive(folder):
@@ -126,6 +140,7 @@ class FullMemory:
         if os.path.ismount(self.fuse):
             ask(self.control, "quit")
         unmount(self.fuse)
+        wait_until_free(self.image)
 
     def remove(self):
         if self.memory.exists():
