@@ -3,8 +3,10 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -46,6 +48,7 @@ Output, fields separated by tabs; a cut's lines end with "ok" or "failed":
   cut EVENT TIME-OF-THE-NEXT-EVENT KIND UNFLUSHED-WRITES
   found ID KEY VERDICT REVERSE-PATH ADDRESS=STATUS,…
   damage TEXT
+  repaired TEXT          what e2fsck had to mend before an ext4 that was torn could be mounted
   ok | failed mount|recovery TEXT
 )";
 
@@ -183,14 +186,25 @@ void recover_apart(const config::Config& config, bool twice) {
 
 void examine(const Options& options, const config::Config& config, const std::string& image,
              bool twice) {
-  auto mounted = MountedImage::mount(image, options.text("file-system"), options.text("mount"));
-  if (!mounted) {
-    fmt::print("failed\tmount\t{}\n", plain(describe(mounted.error())));
+  const std::string& file_system = options.text("file-system");
+  auto mounted = std::make_unique<Result<MountedImage>>(
+      MountedImage::mount(image, file_system, options.text("mount")));
+  // Half of ext4's own superblock, 1024 bytes with a checksum, is there: it has copies.
+  if (!*mounted && options.number("torn") == 512 && file_system == "ext4") {
+    const std::string repair =
+        fmt::format("PATH=$PATH:/sbin e2fsck -fy '{}' >/dev/null 2>&1", image);
+    fmt::print("repaired\t{} (e2fsck: {})\n", plain(describe(mounted->error())),
+               WEXITSTATUS(std::system(repair.c_str())));
+    mounted = std::make_unique<Result<MountedImage>>(
+        MountedImage::mount(image, file_system, options.text("mount")));
+  }
+  if (!*mounted) {
+    fmt::print("failed\tmount\t{}\n", plain(describe(mounted->error())));
     return;
   }
   recover_apart(config, twice);
   std::fflush(stdout);
-  must(mounted->unmount(), "unmount");
+  must((*mounted)->unmount(), "unmount");
 }
 
 std::vector<ChosenCut> cuts_of(const Options& options, const EventTimes& record) {

@@ -35,6 +35,8 @@ class CutLines:
                 cut.found.append(Found.of(fields[1:]))
             elif fields[0] == "damage":
                 cut.damage.append(fields[1])
+            elif fields[0] == "repaired":
+                cut.repaired = True
             elif fields[0] == "failed":
                 cut.failure = (fields[1], fields[2])
                 yield cut
@@ -110,7 +112,8 @@ def run(plan, options, stop, progress):
     return dict(counts) | {"ghosts": counts["ghosts"] + counts["twice"],
                            "back": counts["resurrected"],
                            "other": counts["damaged"] + counts["unrecovered"],
-                           "remark": f"{counts['events']} events recorded",
+                           "remark": f"{counts['events']} events recorded, "
+                                     f"{counts['repaired']} file systems mended",
                            "faults": words, "evidence": evidence,
                            "seconds": round(time.monotonic() - begun, 1),
                            "verdict": "FAULTY" if faults else "good"}

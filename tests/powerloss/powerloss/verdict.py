@@ -25,6 +25,7 @@ class Cut:
     found: list = field(default_factory=list)
     damage: list = field(default_factory=list)
     failure: tuple = ()  # (mount or recovery, why)
+    repaired: bool = False  # the file system, before it could be mounted
 
     def text(self):
         return f"{self.event} {self.kind}"
@@ -92,6 +93,7 @@ class Judge:
 
     def judge(self, cut):
         self.counts["cuts"] += 1
+        self.counts["repaired"] += cut.repaired
         if cut.failure:
             if cut.failure[0] == "recovery":
                 self.fault("unrecovered", cut, cut.failure[1])
