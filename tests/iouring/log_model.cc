@@ -135,7 +135,9 @@ std::string LogModel::check_order(const Recovered& recovered) {
       adds_less = adds_less || (!seen && std::holds_alternative<queue::Enqueue>(mutation));
       discards = discards || (seen && std::holds_alternative<queue::Discard>(mutation));
     }
-    if (adds_less && discards) return "a discard is durable, what its batch adds is not";
+    // What was refused was no part of the batch, and in doubt only for want of an answer.
+    if (adds_less && discards && !shape_.may_keep_refused)
+      return "a discard is durable, what its batch adds is not";
     for (const queue::Mutation& mutation : batch) {
       const bool visible = is_visible(mutation, recovered);
       const bool says_nothing = visible && std::holds_alternative<queue::Settle>(mutation);
