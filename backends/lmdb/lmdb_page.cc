@@ -8,6 +8,7 @@ namespace {
 constexpr std::uint32_t meta_magic = 0xBEEFC0DE;
 constexpr std::uint32_t meta_version = 1;
 constexpr std::uint16_t meta_flag = 8;
+constexpr std::uint16_t made_as_file = 0x4000;  // MDB_NOSUBDIR
 constexpr std::uint16_t integer_keys = 8;
 
 struct PageHeader {
@@ -92,10 +93,9 @@ std::optional<MetaPage> decode_meta_page(std::string_view page, PageNumber numbe
   MetaPage meta;
   meta.last_page = end.get<PageNumber>();
   meta.transaction = end.get<std::uint64_t>();
-  if (!free || !main || free->page_size != page.size() || free->flags != integer_keys ||
-      main->flags != 0) {
-    return std::nullopt;
-  }
+  if (!free || !main || free->page_size != page.size() || main->flags != 0) return std::nullopt;
+  // The file was made under a name of its own; LMDB keeps that flag of the environment here.
+  if ((free->flags & ~made_as_file) != integer_keys) return std::nullopt;
   meta.free = *free;
   meta.main = *main;
   return meta;
