@@ -1,10 +1,10 @@
 // qmgr's middle: tells the scheduler what is queued, hands jobs to the delivery processes against
 // credit, and turns their outcomes into settlements, discards and DSNs.
 //
-// A message is settled or discarded in the same batch that makes its DSNs durable. A delivery
-// process that dies with jobs in flight makes their messages suspect, durably: their next attempt
-// runs alone in a process, and after three they are held. While the store is unavailable no attempt
-// is started. Loop thread only.
+// A message is settled or discarded once its DSNs are durable. A delivery process that dies with
+// jobs in flight makes their messages suspect, durably: their next attempt runs alone in a process,
+// and after three they are held. While the store is unavailable no attempt is started. Loop thread
+// only.
 //
 // dispatcher.cc has the way out (jobs), dispatcher_outcomes.cc the way back, dispatcher_operator.cc
 // what the operator asks for.
