@@ -112,28 +112,40 @@ bool Copier::copy_some(std::vector<Lack> lacks) {
       state_.let_go(lack.id);
     }
   }
-  lacks.clear();
+  // Only when none is held any more: who waits for one would wait for the rate as well.
+  keep_to_the_rate(write_all(std::move(copies)));
+  return true;
+}
+
+// In batches of a size; how many bytes.
+std::uint64_t Copier::write_all(std::vector<Copy> copies) {
+  std::uint64_t all = 0;
+  for (std::size_t side = 0; side < sides; ++side) {
+    std::vector<Copy> together;
+    std::uint64_t bytes = 0;
+    for (Copy& copy : copies) {
+      if (copy.lack.to != side) continue;
+      bytes += copy.content.size() + copy.stored.envelope.size();
+      together.push_back(std::move(copy));
+      if (bytes < batch_bytes_max) continue;
+      hold_and_write(side, std::exchange(together, {}));
+      all += std::exchange(bytes, 0);
+    }
+    hold_and_write(side, std::move(together));
+    all += bytes;
+  }
+  return all;
+}
+
+// Those of which nothing was asked since they were read; the others are found again.
+void Copier::hold_and_write(std::size_t side, std::vector<Copy> copies) {
+  std::vector<Lack> lacks;
   for (const Copy& copy : copies) lacks.push_back(copy.lack);
   state_.hold(lacks);
   std::erase_if(copies, [&](const Copy& copy) {
     return !std::ranges::binary_search(lacks, copy.lack.id, {}, &Lack::id);
   });
-  for (std::size_t side = 0; side < sides; ++side) {
-    std::vector<Copy> together;
-    std::uint64_t bytes = 0;
-    const auto flush = [&] {
-      if (!together.empty()) write(side, std::exchange(together, {}));
-      keep_to_the_rate(std::exchange(bytes, 0));
-    };
-    for (Copy& copy : copies) {
-      if (copy.lack.to != side) continue;
-      bytes += copy.content.size() + copy.stored.envelope.size();
-      together.push_back(std::move(copy));
-      if (bytes >= batch_bytes_max) flush();
-    }
-    flush();
-  }
-  return true;
+  if (!copies.empty()) write(side, std::move(copies));
 }
 
 void Copier::give_up(const Lack& lack, const Error& why) {
