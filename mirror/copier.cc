@@ -148,8 +148,16 @@ void Copier::hold_and_write(std::size_t side, std::vector<Copy> copies) {
   if (!copies.empty()) write(side, std::move(copies));
 }
 
+// A side that cannot be read now may be read later; what is damaged there is damaged for good.
 void Copier::give_up(const Lack& lack, const Error& why) {
+  if (why.code == ErrorCode::not_found) return;  // it went away meanwhile
   given_up_.insert(lack.id);
+  if (why.code != ErrorCode::corrupt && state_.state_of(lack.to) == SideState::behind) {
+    static_cast<void>(
+        state_.leave_and_wait(lack.to, fmt::format("{} cannot be read from {}: {}", lack.id.text(),
+                                                   state_.name(1 - lack.to), describe(why))));
+    return;
+  }
   state_.notice(fmt::format("mirror: {} cannot be copied to {}: {}", lack.id.text(),
                             state_.name(lack.to), describe(why)));
 }
@@ -163,6 +171,27 @@ bool Copier::is_whole(const Lack& lack, const Location& at) {
   return verified && verified->damage.empty();
 }
 
+// look_up() leaves a settlement out that it cannot read. A side that has nothing gets what there
+// is; elsewhere an older state would take the place of a newer one.
+bool Copier::has_whole_state(const Lack& lack, queue::Store& from, const Location& at) {
+  const auto verified = [&] {
+    const std::lock_guard one_at_a_time(state_.reading(1 - lack.to));
+    return from.verify(lack.id, at);
+  }();
+  if (!verified) {
+    give_up(lack, verified.error());
+    return false;
+  }
+  const auto is_of_the_state = [](const queue::Damage& damage) {
+    return damage.part == queue::Damage::Part::settlement;
+  };
+  const auto damage = std::ranges::find_if(verified->damage, is_of_the_state);
+  if (damage == verified->damage.end()) return true;
+  if (state_.state_of(lack.to) == SideState::behind) return true;
+  give_up(lack, {ErrorCode::corrupt, 0, "its state: " + damage->what});
+  return false;
+}
+
 std::optional<Copier::Copy> Copier::read(const Lack& lack) {
   const std::size_t side = 1 - lack.to;
   const auto from = state_.store(side);
@@ -171,6 +200,7 @@ std::optional<Copier::Copy> Copier::read(const Lack& lack) {
   const std::optional<Location> there = (*pair)[lack.to];
   if (there.has_value() == (lack.what == Lack::What::message)) return std::nullopt;
   if (lack.what == Lack::What::record && is_whole(lack, *there)) return std::nullopt;
+  if (!has_whole_state(lack, *from, *(*pair)[side])) return std::nullopt;
   const std::lock_guard one_at_a_time(state_.reading(side));
   auto stored = from->look_up(lack.id, *(*pair)[side]);
   if (!stored) {

@@ -6,6 +6,7 @@
 // what only one side has may be lost with it, and the model would not know that.
 #include <array>
 #include <atomic>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -42,18 +43,20 @@ class PassingOn : public queue::Store {
 
 class WaitsForCopies final : public PassingOn {
  public:
-  explicit WaitsForCopies(std::unique_ptr<mirror::MirroredStore> store)
-      : PassingOn(nullptr), handle_(store->handle()) {
+  WaitsForCopies(std::unique_ptr<mirror::MirroredStore> store, std::function<void()> copied)
+      : PassingOn(nullptr), handle_(store->handle()), copied_(std::move(copied)) {
     store_ = std::move(store);
   }
   Result<void> recover(queue::RecoverySink& sink) override {
     auto done = store_->recover(sink);
     if (done) handle_.wait_until_copied(copying_patience);
+    copied_();
     return done;
   }
 
  private:
   mirror::MirroredStore::Handle handle_;
+  std::function<void()> copied_;
 };
 
 // A store that was left may end after the mirror: its disk lives as long.
@@ -97,19 +100,24 @@ class MirrorMachine final : public StoreMachine {
     mirror::MirrorOptions options;
     options.stall_max = std::chrono::seconds(60);
     return std::make_unique<WaitsForCopies>(
-        std::make_unique<mirror::MirroredStore>(std::move(sides), std::move(options)));
+        std::make_unique<mirror::MirroredStore>(std::move(sides), std::move(options)), [this] {
+          // One that died before all was copied may have taken with it what only it had.
+          for (const auto& machine : machines_) died_early_ = died_early_ || !machine->has_power();
+        });
   }
   void arm_cut(std::uint64_t nth, std::size_t sector) override {
     cut_at_ = nth;
     sector_ = sector;
   }
   bool has_power() const override {
+    if (died_early_) return false;
     for (std::size_t i = 0; i < 2; ++i) {
       if (!stale_[i] && machines_[i]->has_power()) return true;
     }
     return false;
   }
   void lose_memory() override {
+    died_early_ = false;
     for (auto& machine : machines_) machine->lose_memory();
   }
 
@@ -148,6 +156,7 @@ class MirrorMachine final : public StoreMachine {
   std::mt19937_64 random_;
   std::array<std::shared_ptr<StoreMachine>, 2> machines_;
   std::array<std::atomic<bool>, 2> stale_{};  // the other one has noted it
+  bool died_early_ = false;                   // a side, in recovery
   std::uint64_t cut_at_ = 0;
   std::size_t sector_ = 512;
 };
