@@ -3,11 +3,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -160,16 +162,33 @@ int wait_for(const config::Config& config, const std::string& path) {
   }
 }
 
-// What root writes there, qmgr could not read.
-Result<void> become_owner_of(const std::string& path) {
-  struct stat found{};
-  if (::geteuid() != 0) return {};
-  if (::stat(path.c_str(), &found) != 0) return fail_os(errno, path);
-  if (::setegid(found.st_gid) != 0 || ::seteuid(found.st_uid) != 0) {
-    return fail_os(errno, "become the owner of " + path);
+// What root writes there, qmgr could not read. Root again at its end.
+class AsOwnerOf {
+ public:
+  explicit AsOwnerOf(const std::string& path) {
+    struct stat found{};
+    if (user_ != 0) return;
+    if (::stat(path.c_str(), &found) != 0) {
+      done = fail_os(errno, path);
+    } else if (::setegid(found.st_gid) != 0 || ::seteuid(found.st_uid) != 0) {
+      done = fail_os(errno, "become the owner of " + path);
+    }
   }
-  return {};
-}
+  ~AsOwnerOf() {
+    if (user_ != 0) return;
+    if (::seteuid(user_) != 0 || ::setegid(group_) != 0) std::abort();
+    // Taken away with each change; sanitizers look into the process when it ends.
+    ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  }
+  AsOwnerOf(const AsOwnerOf&) = delete;
+  AsOwnerOf& operator=(const AsOwnerOf&) = delete;
+
+  Result<void> done;
+
+ private:
+  const uid_t user_ = ::geteuid();
+  const gid_t group_ = ::getegid();
+};
 
 int force(const config::Config& config, const std::string& path) {
   if (config.queue.backend != config::Backend::mirror) {
@@ -179,7 +198,8 @@ int force(const config::Config& config, const std::string& path) {
   RealFileSystem files;
   SystemClock clock;
   const Log log(LogOptions{}, clock);
-  if (auto done = become_owner_of(path); !done) return complain(done.error());
+  const AsOwnerOf owner(path);
+  if (!owner.done) return complain(owner.done.error());
   auto done = mirror::declare_whole(files, daemon::mirror_options(config, log), path);
   if (!done) return complain(done.error());
   fmt::print("from now on {} has everything; the other side is written anew from it\n", path);
