@@ -204,7 +204,8 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
       for (const auto& side : spool->status()) send(ControlFrame::side, encode(status_of(side)));
       return finish();
     }
-    server_.log_.info(fmt::format("operator: {} {}", name_of(request_.verb), request_.path));
+    server_.log_.info(fmt::format("operator: {}{}{}", name_of(request_.verb),
+                                  request_.path.empty() ? "" : " ", request_.path));
     // It may wait for a disk. The session is the loop's: only its end comes back to it.
     server_.mirror_work_.push([spool, &events = server_.events_, verb = request_.verb,
                                path = request_.path, session = weak_from_this()] {

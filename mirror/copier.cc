@@ -33,9 +33,6 @@ class Nothing final : public queue::RecoverySink {
   const MirroredStore::State::Begun& begun_;
 };
 
-bool is_of_the_disk(ErrorCode code) {
-  return code == ErrorCode::io_failure || code == ErrorCode::unavailable;
-}
 }  // namespace
 
 void Copier::run() {
@@ -150,9 +147,11 @@ void Copier::hold_and_write(std::size_t side, std::vector<Copy> copies) {
 
 // A side that cannot be read now may be read later; what is damaged there is damaged for good.
 void Copier::give_up(const Lack& lack, const Error& why) {
-  if (why.code == ErrorCode::not_found) return;  // it went away meanwhile
+  const bool went_away = !state_.pairs().find(lack.id, lack.location);
+  if (went_away) return;
   given_up_.insert(lack.id);
-  if (why.code != ErrorCode::corrupt && state_.state_of(lack.to) == SideState::behind) {
+  const bool is_lost_there = why.code == ErrorCode::corrupt || why.code == ErrorCode::not_found;
+  if (!is_lost_there && state_.state_of(lack.to) == SideState::behind) {
     static_cast<void>(
         state_.leave_and_wait(lack.to, fmt::format("{} cannot be read from {}: {}", lack.id.text(),
                                                    state_.name(1 - lack.to), describe(why))));
@@ -235,10 +234,13 @@ void Copier::write(std::size_t side, std::vector<Copy> copies) {
   for (const mail::QueueId id : ids) state_.let_go(id);
 }
 
-bool Copier::is_good(std::size_t side, const std::optional<BatchResults>& results) {
+// Of changes of what is there every one must succeed; a message may be refused for want of room.
+bool Copier::is_good(std::size_t side, const std::optional<BatchResults>& results,
+                     Refusals refusals) {
   if (!results) return false;
   for (const Result<Location>& result : *results) {
-    if (result || !is_of_the_disk(result.error().code)) continue;
+    if (result) continue;
+    if (refusals == Refusals::allowed && !is_of_the_disk(result.error().code)) continue;
     static_cast<void>(state_.leave_and_wait(side, describe(result.error())));
     return false;
   }
@@ -255,7 +257,7 @@ bool Copier::take_away_damaged(std::size_t side, std::vector<Copy>& copies) {
     state_.notice(fmt::format("mirror: {} is damaged on {}, and written there again from {}",
                               copy.lack.id.text(), state_.name(side), state_.name(1 - side)));
   }
-  return is_good(side, state_.write(side, std::move(batch)));
+  return is_good(side, state_.write(side, std::move(batch)), Refusals::none);
 }
 
 bool Copier::write_records(std::size_t side, std::vector<Copy>& copies) {
@@ -265,7 +267,7 @@ bool Copier::write_records(std::size_t side, std::vector<Copy>& copies) {
     batch.emplace_back(Enqueue{copy.lack.id, copy.stored.envelope, copy.content});
   }
   const auto results = state_.write(side, std::move(batch));
-  if (!is_good(side, results)) return false;
+  if (!is_good(side, results, Refusals::allowed)) return false;
   auto result = results->begin();
   for (Copy& copy : copies) {
     if (copy.lack.what == Lack::What::state) continue;
@@ -293,10 +295,8 @@ bool Copier::write_states(std::size_t side, std::vector<Copy>& copies) {
     settled.push_back(&copy);
   }
   const auto results = state_.write(side, std::move(batch));
-  if (!is_good(side, results)) return false;
-  for (std::size_t i = 0; i < settled.size(); ++i) {
-    if ((*results)[i]) settled[i]->at = *(*results)[i];
-  }
+  if (!is_good(side, results, Refusals::none)) return false;
+  for (std::size_t i = 0; i < settled.size(); ++i) settled[i]->at = *(*results)[i];
   return true;
 }
 
@@ -319,9 +319,8 @@ bool Copier::write_kept(std::size_t side, const std::vector<Copy>& copies) {
       asked.push_back(&message);
     }
     const auto results = state_.write(side, batch);
-    if (!is_good(side, results)) return false;
+    if (!is_good(side, results, Refusals::none)) return false;
     for (std::size_t i = 0; i < asked.size(); ++i) {
-      if (!(*results)[i]) continue;
       asked[i]->at = *(*results)[i];
       if (std::holds_alternative<Discard>(batch[i])) asked[i]->at.reset();
     }

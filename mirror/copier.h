@@ -47,7 +47,10 @@ class Copier {
   bool write_records(std::size_t side, std::vector<Copy>& copies);
   bool write_states(std::size_t side, std::vector<Copy>& copies);
   bool write_kept(std::size_t side, const std::vector<Copy>& copies);
-  bool is_good(std::size_t side, const std::optional<queue::BatchResults>& results);
+  enum class Refusals : std::uint8_t { none, allowed };
+  // Otherwise the side has been left.
+  bool is_good(std::size_t side, const std::optional<queue::BatchResults>& results,
+               Refusals refusals);
   // False when the store is stopped.
   bool keep_to_the_rate(std::uint64_t bytes);
   void give_up(const Lack& lack, const Error& why);

@@ -1,6 +1,7 @@
 #include "mirror/mirror_spool.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 #include <utility>
 
@@ -8,24 +9,20 @@
 #include <fmt/format.h>
 
 #include "core/uuid.h"
+#include "queue/id_floor.h"
 
 namespace brevdue::mirror {
 
 using queue::SpoolDirectory;
 using queue::SpoolSidePtr;
 
-static std::string parent_of(const std::string& path) {
-  const auto slash = path.find_last_of('/', path.size() - 2);
-  return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
-}
-
 FoundSide inspect(FileSystem& files, const std::string& path) {
   FoundSide found{.path = path, .trouble = {}, .record = {}};
   const auto directory = files.open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
   if (!directory) {
-    const bool may_be_made =
-        directory.error().code == ErrorCode::not_found &&
-        files.open(AT_FDCWD, parent_of(path), O_RDONLY | O_DIRECTORY, 0).has_value();
+    const std::string parent = std::filesystem::path(path).parent_path();
+    const bool may_be_made = directory.error().code == ErrorCode::not_found &&
+                             files.open(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY, 0).has_value();
     if (!may_be_made) found.trouble = describe(directory.error());
     return found;
   }
@@ -275,15 +272,7 @@ Result<void> MirrorSpool::copy_beside(std::size_t index, const queue::CopyPace& 
   if (from == nullptr || to == nullptr) return fail(ErrorCode::unavailable, "mirror");
   if (auto done = queue::copy_staged(files_, *from, *to, pace); !done) return done;
   const auto nobody_writes = stop_replacing();
-  for (const char* name : {"id-floor"}) {
-    constexpr std::size_t small = 4096;
-    const auto text = read_file(files_, from->directory.get(), name, small);
-    if (!text && text.error().code == ErrorCode::not_found) continue;
-    if (!text) return propagate(text.error(), from->path);
-    auto done = replace_file(files_, to->directory.get(), name, *text, 0600);
-    if (!done) return propagate(std::move(done.error()), to->path);
-  }
-  return {};
+  return queue::IdFloor::copy(files_, *from, *to);
 }
 
 }  // namespace brevdue::mirror

@@ -30,11 +30,13 @@ Result<std::string> MirrorSpool::left_side() const {
 
 std::array<SideStatus, 2> MirrorSpool::status() const {
   std::array<SideStatus, 2> found;
+  std::array<bool, 2> has_all{};
   MirroredStore::Handle handle;
   {
     const std::lock_guard lock(mutex_);
     handle = handle_;
     for (std::size_t i = 0; i < 2; ++i) {
+      has_all[i] = has_everything(i);
       found[i].path = options_.paths[i];
       found[i].epoch = members_[i].record ? members_[i].record->epoch : 0;
       found[i].why = members_[i].why_left;
@@ -42,6 +44,8 @@ std::array<SideStatus, 2> MirrorSpool::status() const {
   }
   for (std::size_t i = 0; i < 2; ++i) {
     found[i].state = handle.state_of(i);
+    // While the queue is opened anew there is no store to ask.
+    if (handle.is_gone() && has_all[i]) found[i].state = SideState::current;
     found[i].progress = handle.progress_of(i);
     if (found[i].state == SideState::left && !handle.why_left(i).empty()) {
       found[i].why = handle.why_left(i);

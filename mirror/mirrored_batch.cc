@@ -13,10 +13,6 @@ using queue::Enqueue;
 using queue::Location;
 using queue::Settle;
 
-static bool is_of_the_disk(ErrorCode code) {
-  return code == ErrorCode::io_failure || code == ErrorCode::unavailable;
-}
-
 MirroredBatch::MirroredBatch(const Batch& batch, queue::BatchDone done) : done_(std::move(done)) {
   asked_.reserve(batch.size());
   for (const queue::Mutation& mutation : batch) {

@@ -16,6 +16,11 @@ namespace brevdue::mirror {
 
 inline constexpr std::size_t sides = 2;
 
+// The side cannot be written to, whatever it was asked.
+constexpr bool is_of_the_disk(ErrorCode code) {
+  return code == ErrorCode::io_failure || code == ErrorCode::unavailable;
+}
+
 class MirroredBatch {
  public:
   // Of a side: the discards that take back what only it had room for.

@@ -104,7 +104,7 @@ Result<Found> MirroredStore::read(mail::QueueId id, const Location& location, Re
     }
     if (found) break;
     if (found.error().code == ErrorCode::not_found) continue;
-    if (found.error().code == ErrorCode::corrupt) {
+    if (found.error().code == ErrorCode::corrupt || found.error().code == ErrorCode::io_failure) {
       state.lacks({id, location, side, Lack::What::record});
     }
     state.notice("mirror: " + state.name(side) + ": " + describe(found.error()));

@@ -103,7 +103,6 @@ class MirroredStore final : public queue::Store {
     Handle() = default;
     explicit Handle(std::weak_ptr<State> state) : state_(std::move(state)) {}
     SideState state_of(std::size_t side) const;
-    bool takes_part(std::size_t side) const { return state_of(side) != SideState::left; }
     std::string why_left(std::size_t side) const;
     bool is_gone() const { return state_.expired(); }
     // Of a side that is behind.

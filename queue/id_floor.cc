@@ -13,6 +13,7 @@ namespace brevdue::queue {
 static constexpr std::int64_t micros_max = (std::int64_t{1} << (64 - mail::QueueId::slot_bits)) - 1;
 
 static constexpr const char* file_name = "id-floor";
+static constexpr std::size_t file_bytes_max = 64;
 
 static Result<WallTime> parse(const std::string& text) {
   std::int64_t micros = 0;
@@ -29,7 +30,7 @@ static Result<WallTime> parse(const std::string& text) {
 
 Result<IdFloor> IdFloor::open(FileSystem& files, std::shared_ptr<SpoolSides> spool, WallTime now) {
   IdFloor floor(files, std::move(spool));
-  auto texts = floor.spool_->read(files, file_name, 64);
+  auto texts = floor.spool_->read(files, file_name, file_bytes_max);
   if (!texts) return propagate(std::move(texts.error()));
   floor.floor_ = now;
   for (const std::string& text : *texts) {
@@ -41,6 +42,14 @@ Result<IdFloor> IdFloor::open(FileSystem& files, std::shared_ptr<SpoolSides> spo
     return propagate(std::move(done.error()));
   }
   return floor;
+}
+
+Result<void> IdFloor::copy(FileSystem& files, const SpoolSide& from, const SpoolSide& to) {
+  auto text = read_file(files, from.directory.get(), file_name, file_bytes_max);
+  if (!text && text.error().code == ErrorCode::not_found) return {};
+  if (!text) return propagate(std::move(text.error()), from.path);
+  auto written = replace_file(files, to.directory.get(), file_name, *text, 0600);
+  return written ? Result<void>() : propagate(std::move(written.error()), to.path);
 }
 
 Result<void> IdFloor::reserve_to(WallTime mark) {

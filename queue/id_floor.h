@@ -21,6 +21,9 @@ class IdFloor {
   // Of a mirror the highest mark of its sides counts.
   static Result<IdFloor> open(FileSystem& files, std::shared_ptr<SpoolSides> spool, WallTime now);
 
+  // To a side that is written anew, while nothing is reserved.
+  static Result<void> copy(FileSystem& files, const SpoolSide& from, const SpoolSide& to);
+
   WallTime floor() const { return floor_; }
   WallTime reserved() const { return reserved_; }
   Result<void> reserve_to(WallTime mark);

@@ -50,7 +50,7 @@ struct QueueOptions {
   CommitterOptions committer;
   std::size_t content_cache_bytes = 64u << 20;
   std::size_t message_cache_bytes = 32u << 20;
-  std::shared_ptr<SpoolSides> sides;
+  std::shared_ptr<SpoolSides> sides;  // where staged content lies; never null
   std::chrono::seconds reopen_delay_max{10};
 };
 

@@ -9,13 +9,15 @@ namespace brevdue::queue {
 Result<void> SpoolSides::replace(FileSystem& files, const std::string& name,
                                  std::string_view text) {
   const std::lock_guard lock(replacing_);
+  bool is_somewhere = false;
   for (const SpoolSidePtr& side : taking_part()) {
     auto done = replace_file(files, side->directory.get(), name, text, 0600);
+    is_somewhere = is_somewhere || done;
     if (done) continue;
     done.error().context = side->path + ": " + done.error().context;
     if (auto left = give_up(side, done.error()); !left) return left;
   }
-  return {};
+  return is_somewhere ? Result<void>() : fail(ErrorCode::unavailable, name + ": no side is left");
 }
 
 Result<std::vector<std::string>> SpoolSides::read(FileSystem& files, const std::string& name,

@@ -269,16 +269,21 @@ TEST_F(CopyingTest, WhatACrashLeftOnOneSideIsCopied) {
   expect_whole(1);
 }
 
+// Also what lies in a sector that cannot be read.
 TEST_F(CopyingTest, WhatIsDamagedOnOneSideIsWrittenThereAgain) {
-  open();
-  for (std::uint64_t i = 1; i <= 3; ++i) put(i);
-  disks_[1].damaged = 2;
-  for (int turn = 0; turn < 4; ++turn) {
-    EXPECT_EQ(mirror_->open(id_of(2), known_[2].location)->view(), "content 2");
+  for (const ErrorCode how : {ErrorCode::corrupt, ErrorCode::io_failure}) {
+    open();
+    for (std::uint64_t i = 1; i <= 3; ++i) put(++last_);
+    disks_[1].damage = how;
+    disks_[1].damaged = last_;
+    for (int turn = 0; turn < 4; ++turn) {
+      EXPECT_EQ(mirror_->open(id_of(last_), known_[last_].location)->view(),
+                "content " + std::to_string(last_));
+    }
+    while (disks_[1].damaged != 0) std::this_thread::sleep_for(1ms);
+    mirror_.reset();
+    expect_whole(1);
   }
-  while (disks_[1].damaged != 0) std::this_thread::sleep_for(1ms);
-  mirror_.reset();
-  expect_whole(1);
   EXPECT_THAT(notices(), HasSubstr("is damaged on b, and written there again from a"));
 }
 
@@ -297,6 +302,48 @@ TEST_F(CopyingTest, ASideThatFailsWhileItIsBehindCostsNothing) {
   join(1);
   EXPECT_EQ(await(1), SideState::current);
   expect_whole(1);
+}
+
+// A state that it did not take is no state that it has.
+TEST_F(CopyingTest, ASideThatRefusesAStateIsLeftAgain) {
+  open();
+  put(1);
+  const auto settlement = deferral(known_[1], 1);
+  ASSERT_TRUE(commit({Settle{id_of(1), known_[1].location, settlement}})[0]);
+  known_[1].state.apply(settlement);
+  leave(1);
+  disks_[1].refusing_settles = true;
+  join(1);
+  EXPECT_EQ(await(1), SideState::left);
+  EXPECT_TRUE(stale_[1]);
+  expect_whole(0);
+}
+
+// It is said once, and not looked for for ever.
+TEST_F(CopyingTest, WhatTheOtherSideDoesNotFindAnyMoreIsGivenUp) {
+  open();
+  for (std::uint64_t i = 1; i <= 3; ++i) put(i);
+  leave(1);
+  {
+    const std::lock_guard lock(disks_[0].memory.mutex);
+    disks_[0].memory.messages.erase(id_of(2));
+  }
+  join(1);
+  EXPECT_EQ(await(1), SideState::current);
+  EXPECT_THAT(notices(), HasSubstr("cannot be copied to b"));
+  known_.erase(2);
+  expect_whole(1);
+}
+
+TEST_F(CopyingTest, ASideThatCannotBeReadMakesNoOtherOneWhole) {
+  open();
+  for (std::uint64_t i = 1; i <= 3; ++i) put(i);
+  leave(1);
+  disks_[0].damage = ErrorCode::io_failure;
+  disks_[0].damaged = 2;
+  join(1);
+  EXPECT_EQ(await(1), SideState::left);
+  EXPECT_TRUE(stale_[1]);
 }
 
 TEST_F(CopyingTest, ASideThatHasNoRoomIsLeftAgain) {

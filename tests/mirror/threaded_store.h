@@ -21,6 +21,8 @@ struct ThreadedDisk {
   std::atomic<unsigned> duplicates = 0;    // ids that were there already
   std::atomic<bool> failing = false;       // each batch fails
   std::atomic<std::uint64_t> damaged = 0;  // cannot be read until it is written again
+  std::atomic<ErrorCode> damage = ErrorCode::corrupt;
+  std::atomic<bool> refusing_settles = false;
   std::atomic<std::uint32_t> next_place = 1;
 
   bool contains(mail::QueueId id) {
@@ -57,7 +59,12 @@ class ThreadedStore final : public queue::Store {
       }
       for (const queue::Mutation& mutation : batch) check(mutation);
       memory_.submit(batch, [&](queue::BatchResults results) {
-        for (std::size_t i = 0; i < batch.size(); ++i) finish(batch[i], results[i]);
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+          finish(batch[i], results[i]);
+          if (disk_.refusing_settles && std::holds_alternative<queue::Settle>(batch[i])) {
+            results[i] = fail(ErrorCode::not_found, "settle");
+          }
+        }
         done(std::move(results));
       });
     });
@@ -65,7 +72,7 @@ class ThreadedStore final : public queue::Store {
   unsigned depth() const override { return 2; }
   Result<SharedBytes> open(mail::QueueId id, const queue::Location& at) override {
     if (!is_at(id, at)) return fail(ErrorCode::not_found, id.text());
-    if (disk_.damaged == id.value()) return fail(ErrorCode::corrupt, id.text());
+    if (disk_.damaged == id.value()) return fail(disk_.damage, id.text());
     return memory_.open(id, plain(id));
   }
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& at) override {

@@ -197,6 +197,15 @@ TEST_F(SpoolSidesTest, TheHighestMarkOfIdsCounts) {
   EXPECT_EQ(queue::IdFloor::open(files_, sides_, noon)->floor(), noon + 1h);
 }
 
+TEST_F(SpoolSidesTest, WithoutASideNothingIsReserved) {
+  auto floor = queue::IdFloor::open(files_, sides_, WallTime(1h));
+  ASSERT_TRUE(floor);
+  const WallTime before = floor->reserved();
+  sides_->part.clear();
+  EXPECT_EQ(floor->reserve_to(before + 1h).error().code, ErrorCode::unavailable);
+  EXPECT_EQ(floor->reserved(), before);
+}
+
 TEST_F(SpoolSidesTest, ASideThatCannotTakeTheMarkIsGivenUp) {
   auto floor = queue::IdFloor::open(files_, sides_, WallTime(1h));
   ASSERT_TRUE(floor);
