@@ -170,27 +170,6 @@ bool Copier::is_whole(const Lack& lack, const Location& at) {
   return verified && verified->damage.empty();
 }
 
-// look_up() leaves a settlement out that it cannot read. A side that has nothing gets what there
-// is; elsewhere an older state would take the place of a newer one.
-bool Copier::has_whole_state(const Lack& lack, queue::Store& from, const Location& at) {
-  const auto verified = [&] {
-    const std::lock_guard one_at_a_time(state_.reading(1 - lack.to));
-    return from.verify(lack.id, at);
-  }();
-  if (!verified) {
-    give_up(lack, verified.error());
-    return false;
-  }
-  const auto is_of_the_state = [](const queue::Damage& damage) {
-    return damage.part == queue::Damage::Part::settlement;
-  };
-  const auto damage = std::ranges::find_if(verified->damage, is_of_the_state);
-  if (damage == verified->damage.end()) return true;
-  if (state_.state_of(lack.to) == SideState::behind) return true;
-  give_up(lack, {ErrorCode::corrupt, 0, "its state: " + damage->what});
-  return false;
-}
-
 std::optional<Copier::Copy> Copier::read(const Lack& lack) {
   const std::size_t side = 1 - lack.to;
   const auto from = state_.store(side);
@@ -199,11 +178,15 @@ std::optional<Copier::Copy> Copier::read(const Lack& lack) {
   const std::optional<Location> there = (*pair)[lack.to];
   if (there.has_value() == (lack.what == Lack::What::message)) return std::nullopt;
   if (lack.what == Lack::What::record && is_whole(lack, *there)) return std::nullopt;
-  if (!has_whole_state(lack, *from, *(*pair)[side])) return std::nullopt;
   const std::lock_guard one_at_a_time(state_.reading(side));
   auto stored = from->look_up(lack.id, *(*pair)[side]);
   if (!stored) {
     give_up(lack, stored.error());
+    return std::nullopt;
+  }
+  // A side that has nothing gets what there is; elsewhere it would take the place of a newer one.
+  if (stored->state_is_older && state_.state_of(lack.to) != SideState::behind) {
+    give_up(lack, {ErrorCode::corrupt, 0, "a settlement is damaged"});
     return std::nullopt;
   }
   Copy copy{lack, {}, std::move(*stored), there};

@@ -39,7 +39,6 @@ class Copier {
   bool copy_some(std::vector<Lack> lacks);
   std::optional<Copy> read(const Lack& lack);
   bool is_whole(const Lack& lack, const queue::Location& at);
-  bool has_whole_state(const Lack& lack, queue::Store& from, const queue::Location& at);
   std::uint64_t write_all(std::vector<Copy> copies);
   void hold_and_write(std::size_t side, std::vector<Copy> copies);
   void write(std::size_t side, std::vector<Copy> copies);

@@ -87,39 +87,47 @@ Result<void> MirroredStore::Handle::join(std::size_t side, MirrorSide part) cons
   return state->join(side, std::move(part));
 }
 
-// What one side cannot give, the other one may.
-template <class Found, class Read>
-Result<Found> MirroredStore::read(mail::QueueId id, const Location& location, Read read) {
+// What one side cannot give whole the other one may. What `is_whole` does not hold of is given
+// where there is nothing better.
+template <class Found, class Read, class IsWhole>
+Result<Found> MirroredStore::read(mail::QueueId id, const Location& location, Read read,
+                                  IsWhole is_whole) {
   State& state = *state_;
   const auto pair = state.pairs().find(id, location);
   if (!pair) return fail(ErrorCode::not_found, "mirror: " + id.text());
-  Result<Found> found = fail(ErrorCode::unavailable, "mirror: " + id.text());
+  Result<Found> best = fail(ErrorCode::unavailable, "mirror: " + id.text());
   const std::size_t first = state.next_reader();
   for (const std::size_t side : {first, 1 - first}) {
     const auto store = state.store(side);
     if (store == nullptr || !(*pair)[side]) continue;
-    {
+    auto found = [&] {
       const std::lock_guard one_at_a_time(state.reading(side));
-      found = read(*store, *(*pair)[side]);
-    }
-    if (found) break;
-    if (found.error().code == ErrorCode::not_found) continue;
-    if (found.error().code == ErrorCode::corrupt || found.error().code == ErrorCode::io_failure) {
+      return read(*store, *(*pair)[side]);
+    }();
+    if (found && is_whole(*found)) return found;
+    const ErrorCode code = found ? ErrorCode::corrupt : found.error().code;
+    const std::string why =
+        found ? id.text() + ": a settlement is damaged" : describe(found.error());
+    if (found || !best) best = std::move(found);
+    if (code == ErrorCode::not_found) continue;
+    if (code == ErrorCode::corrupt || code == ErrorCode::io_failure) {
       state.lacks({id, location, side, Lack::What::record});
     }
-    state.notice("mirror: " + state.name(side) + ": " + describe(found.error()));
+    state.notice("mirror: " + state.name(side) + ": " + why);
   }
-  return found;
+  return best;
 }
 
 Result<SharedBytes> MirroredStore::open(mail::QueueId id, const Location& location) {
-  return read<SharedBytes>(id, location,
-                           [&](Store& store, const Location& at) { return store.open(id, at); });
+  return read<SharedBytes>(
+      id, location, [&](Store& store, const Location& at) { return store.open(id, at); },
+      [](const SharedBytes&) { return true; });
 }
 
 Result<queue::StoredMessage> MirroredStore::look_up(mail::QueueId id, const Location& location) {
   return read<queue::StoredMessage>(
-      id, location, [&](Store& store, const Location& at) { return store.look_up(id, at); });
+      id, location, [&](Store& store, const Location& at) { return store.look_up(id, at); },
+      [](const queue::StoredMessage& stored) { return !stored.state_is_older; });
 }
 
 // Each side's record. What is damaged on one is written there again, so that it is reported once,

@@ -127,8 +127,9 @@ class MirroredStore final : public queue::Store {
   friend class MergedRecovery;
   friend class Copier;
 
-  template <class Found, class Read>
-  Result<Found> read(mail::QueueId id, const queue::Location& location, Read read);
+  template <class Found, class Read, class IsWhole>
+  Result<Found> read(mail::QueueId id, const queue::Location& location, Read read,
+                     IsWhole is_whole);
 
   // Callbacks of a side that hangs may come after all else is gone.
   std::shared_ptr<State> state_;

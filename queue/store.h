@@ -92,6 +92,9 @@ struct RecoveredMessage {
 struct StoredMessage {
   SharedBytes envelope;
   mail::DeliveryState state;
+  // A settlement is damaged or cannot be read, as far as the store noticed, and is not in the
+  // state.
+  bool state_is_older = false;
 };
 
 // Something damaged that was set aside, never deleted.

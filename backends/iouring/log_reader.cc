@@ -80,8 +80,15 @@ Result<queue::StoredMessage> LogReader::look_up(mail::QueueId id, const queue::L
   auto found = locate(at);
   while (found) {
     auto envelope = read_envelope(id, at, found->segment);
-    auto state = read_state(at, *found);
-    if (state && !*state) state = gather_state(at.place);
+    auto latest = read_latest(at, *found);
+    Result<std::optional<mail::DeliveryState>> state = std::nullopt;
+    if (!latest) {
+      state = std::unexpected(std::move(latest.error()));
+    } else if (latest->state) {
+      state = std::move(latest->state);
+    } else {
+      state = gather_state(at.place);
+    }
     const RecordPlace tried = at.place;
     const auto tried_latest = found->latest;
     found = locate(at);
@@ -89,7 +96,9 @@ Result<queue::StoredMessage> LogReader::look_up(mail::QueueId id, const queue::L
     // What was read may be of something else by now.
     if (at.place != tried) continue;
     if (!envelope) return propagate(std::move(envelope.error()));
-    if (state && *state) return queue::StoredMessage{std::move(*envelope), std::move(**state)};
+    if (state && *state) {
+      return queue::StoredMessage{std::move(*envelope), std::move(**state), latest->is_damaged};
+    }
     if (!state && found->latest == tried_latest) return propagate(std::move(state.error()));
   }
   return fail(ErrorCode::not_found, id.text());
@@ -105,22 +114,23 @@ Result<SharedBytes> LogReader::read_envelope(mail::QueueId id, const LogLocation
   return SharedBytes((*record)->first);
 }
 
-Result<std::optional<mail::DeliveryState>> LogReader::read_state(const LogLocation& at,
-                                                                 const Found& found) {
-  if (!found.latest) return mail::DeliveryState();
-  if (!found.latest_lies) return std::nullopt;
+Result<LogReader::Latest> LogReader::read_latest(const LogLocation& at, const Found& found) {
+  if (!found.latest) return Latest{mail::DeliveryState()};
+  if (!found.latest_lies) return Latest{};
+  const Latest damaged{.state = std::nullopt, .is_damaged = true};
   auto record = read_first(settlements_, *found.latest_lies, found.latest->offset);
   // A block that cannot be read is damage, as in recovery: what others say counts.
-  if (!record && record.error().code == ErrorCode::io_failure) return std::nullopt;
+  if (!record && record.error().code == ErrorCode::io_failure) return damaged;
   if (!record) return propagate(std::move(record.error()));
-  const bool says_all = *record && (*record)->type == RecordType::settlement && (*record)->whole &&
-                        (*record)->target == at.place;
-  if (!says_all) return std::nullopt;
-  const auto whole = mail::decode_settlement((*record)->first);
-  if (!whole) return std::nullopt;
+  const bool is_it =
+      *record && (*record)->type == RecordType::settlement && (*record)->target == at.place;
+  const auto settlement =
+      is_it ? mail::decode_settlement((*record)->first) : Result<mail::Settlement>();
+  if (!is_it || !settlement) return damaged;
+  if (!(*record)->whole) return Latest{};
   mail::DeliveryState state;
-  state.apply(*whole);
-  return state;
+  state.apply(*settlement);
+  return Latest{std::move(state)};
 }
 
 Result<std::optional<LogRecord>> LogReader::read_first(ReadWindow& window, const Segment& segment,

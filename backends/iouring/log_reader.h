@@ -58,8 +58,12 @@ class LogReader {
                                    const SegmentHeader& segment);
   Result<SharedBytes> read_envelope(mail::QueueId id, const LogLocation& at,
                                     const Segment& segment);
-  // The state, or nothing if the latest settlement does not say all.
-  Result<std::optional<mail::DeliveryState>> read_state(const LogLocation& at, const Found& found);
+  // The state, or nothing if the latest settlement does not say all; or is damaged.
+  struct Latest {
+    std::optional<mail::DeliveryState> state{};
+    bool is_damaged = false;
+  };
+  Result<Latest> read_latest(const LogLocation& at, const Found& found);
   // A record's header and first string; nothing if they are damaged.
   static Result<std::optional<LogRecord>> read_first(ReadWindow& window, const Segment& segment,
                                                      std::uint32_t offset);

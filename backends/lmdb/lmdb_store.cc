@@ -204,7 +204,8 @@ Result<queue::StoredMessage> LmdbStore::look_up(mail::QueueId id, const Location
   if (!settlements) return propagate(std::move(settlements.error()));
   auto settled = settled_state(settlements->get(), id);
   if (!settled) return propagate(std::move(settled.error()));
-  return queue::StoredMessage{SharedBytes(reading->stored.envelope), std::move(settled->state)};
+  return queue::StoredMessage{SharedBytes(reading->stored.envelope), std::move(settled->state),
+                              settled->damaged > 0};
 }
 
 Result<SharedBytes> LmdbStore::open(mail::QueueId id, const Location& location) {

@@ -390,7 +390,9 @@ Result<queue::StoredMessage> MaildirStore::look_up(mail::QueueId id, const Locat
     return fail(ErrorCode::corrupt, "maildir " + name + ": another message");
   const auto tail = read_tail(files_, file->fd.get(), head, layout->settlements_offset, file->size);
   if (!tail) return propagate(Error(tail.error()), "maildir " + name);
-  return queue::StoredMessage{SharedBytes(layout->envelope), parse_settlements(*tail).state};
+  SettlementTail settled = parse_settlements(*tail);
+  return queue::StoredMessage{SharedBytes(layout->envelope), std::move(settled.state),
+                              settled.damaged > 0};
 }
 
 Result<SharedBytes> MaildirStore::open(mail::QueueId id, const Location& location) {
