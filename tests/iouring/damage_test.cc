@@ -417,4 +417,31 @@ TEST_F(LogDamage, VerificationFindsFlipsUnderARunningStore) {
   EXPECT_EQ(damaged, 0u);
 }
 
+// What is left out of a state is not passed over in silence.
+TEST_F(LogDamage, ASettlementThatIsLeftOutIsTold) {
+  const mail::QueueId id(1000);
+  backends::LogStore store(small_log(false), disk_.device());
+  Recovered recovered;
+  ASSERT_TRUE(store.start());
+  ASSERT_TRUE(store.recover(recovered));
+  const auto location =
+      commit(store, {queue::Enqueue{id, envelope_of(id), content_of(id, 700)}})[0].value();
+  EXPECT_FALSE(store.look_up(id, location)->state_is_older);
+  mail::Settlement settlement;
+  settlement.sequence = settlement.attempts = 1;
+  settlement.results = {{0, mail::RecipientStatus::relayed, "250 told apart"}};
+  ASSERT_TRUE(commit(store, {queue::Settle{id, location, settlement}})[0]);
+  EXPECT_FALSE(store.look_up(id, location)->state_is_older);
+  EXPECT_EQ(store.look_up(id, location)->state.sequence, 1u);
+  for (auto& [number, bytes] : disk_.segments()) {
+    const auto at = bytes.find("250 told apart");
+    if (at != std::string::npos) bytes[at] = static_cast<char>(bytes[at] ^ 1);
+  }
+  ASSERT_EQ(store.verify(id, location)->damage.size(), 1u);
+  const auto stored = store.look_up(id, location);
+  ASSERT_TRUE(stored);
+  EXPECT_TRUE(stored->state_is_older);
+  EXPECT_EQ(stored->state.sequence, 0u);
+}
+
 }  // namespace brevdue::tests

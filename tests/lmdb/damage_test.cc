@@ -180,6 +180,12 @@ TEST_F(LmdbDamage, VerificationFindsFlipsUnderARunningStore) {
     ASSERT_EQ(verified->damage.size(), 1u);
     EXPECT_EQ(verified->damage[0].part, part);
     EXPECT_TRUE(verified->damage[0].where.starts_with("lmdb/data.mdb at byte "));
+    const auto stored = store.look_up(sample.id, location);
+    if (part == queue::Damage::Part::envelope) {
+      EXPECT_FALSE(stored);
+    } else {
+      EXPECT_EQ(stored->state_is_older, part == queue::Damage::Part::settlement);
+    }
     flip();
     EXPECT_TRUE(store.verify(sample.id, location)->damage.empty());
   }

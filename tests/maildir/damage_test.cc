@@ -144,6 +144,7 @@ TEST_F(MaildirDamage, VerificationFindsEveryFlip) {
   ASSERT_TRUE(store.recover(found));
   const auto& message = found.messages.at(victim_.id);
   std::set<queue::Damage::Part> parts;
+  unsigned older = 0;
   for (std::size_t at = 0; at < whole_.size(); ++at) {
     std::string damaged = whole_;
     damaged[at] = static_cast<char>(damaged[at] ^ 0x40);
@@ -153,8 +154,14 @@ TEST_F(MaildirDamage, VerificationFindsEveryFlip) {
     ASSERT_FALSE(verified->damage.empty()) << at;
     EXPECT_THAT(verified->damage[0].where, testing::StartsWith("maildir/" + victim_.id.text()));
     for (const queue::Damage& damage : verified->damage) parts.insert(damage.part);
+    // Where nothing tells that there was one, it cannot be missed.
+    const auto stored = store.look_up(victim_.id, message.location);
+    if (stored && stored->state_is_older) ++older;
   }
   EXPECT_EQ(parts.size(), 3u);
+  EXPECT_GT(older, 0u);
+  write_whole(file(), whole_);
+  EXPECT_FALSE(store.look_up(victim_.id, message.location)->state_is_older);
   write_whole(file(), whole_);
   EXPECT_TRUE(store.verify(victim_.id, message.location)->damage.empty());
   EXPECT_TRUE(store.verify(other_.id, found.messages.at(other_.id).location)->damage.empty());

@@ -304,6 +304,28 @@ TEST_F(CopyingTest, ASideThatFailsWhileItIsBehindCostsNothing) {
   expect_whole(1);
 }
 
+TEST_F(CopyingTest, AStateIsTakenFromTheSideThatHasAllOfIt) {
+  open();
+  put(1);
+  const auto settlement = deferral(known_[1], 1);
+  ASSERT_TRUE(commit({Settle{id_of(1), known_[1].location, settlement}})[0]);
+  known_[1].state.apply(settlement);
+  for (const std::size_t side : {0u, 1u}) {
+    disks_[side].older = 1;
+    for (int turn = 0; turn < 4; ++turn) {
+      const auto stored = mirror_->look_up(id_of(1), known_[1].location);
+      ASSERT_TRUE(stored);
+      EXPECT_EQ(stored->state, known_[1].state);
+      EXPECT_FALSE(stored->state_is_older);
+    }
+    EXPECT_THAT(notices(), HasSubstr("a settlement is damaged"));
+    disks_[side].older = 0;
+    ASSERT_TRUE(mirror_->handle().wait_until_copied(60s));
+  }
+  disks_[0].older = disks_[1].older = 1;
+  EXPECT_TRUE(mirror_->look_up(id_of(1), known_[1].location)->state_is_older);
+}
+
 // A state that it did not take is no state that it has.
 TEST_F(CopyingTest, ASideThatRefusesAStateIsLeftAgain) {
   open();

@@ -21,6 +21,7 @@ struct ThreadedDisk {
   std::atomic<unsigned> duplicates = 0;    // ids that were there already
   std::atomic<bool> failing = false;       // each batch fails
   std::atomic<std::uint64_t> damaged = 0;  // cannot be read until it is written again
+  std::atomic<std::uint64_t> older = 0;    // its state cannot be read
   std::atomic<ErrorCode> damage = ErrorCode::corrupt;
   std::atomic<bool> refusing_settles = false;
   std::atomic<std::uint32_t> next_place = 1;
@@ -77,7 +78,12 @@ class ThreadedStore final : public queue::Store {
   }
   Result<queue::StoredMessage> look_up(mail::QueueId id, const queue::Location& at) override {
     if (!is_at(id, at)) return fail(ErrorCode::not_found, id.text());
-    return memory_.look_up(id, plain(id));
+    auto stored = memory_.look_up(id, plain(id));
+    if (stored && disk_.older == id.value()) {
+      stored->state = {};
+      stored->state_is_older = true;
+    }
+    return stored;
   }
   std::uint64_t room() const override { return memory_.room(); }
 
