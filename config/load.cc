@@ -184,6 +184,9 @@ void DocumentReader::check_order(std::string_view smaller, std::string_view larg
 void DocumentReader::check_mirror() {
   constexpr std::string_view key = "queue.mirror.paths";
   const std::vector<std::string>& paths = config_.queue.mirror.paths;
+  // One that is at fault has been said, and is not among them.
+  if (std::ranges::any_of(problems_, [&](const Problem& found) { return found.key == key; }))
+    return;
   if (paths.empty()) {
     if (config_.queue.backend != Backend::mirror) return;
     return problem(key, positions_.at("queue.backend"),

@@ -126,6 +126,8 @@ const Mistake ranges[] = {
     {"MirrorWithOneSide", "queue.backend = 'mirror'\nqueue.mirror.paths = ['/a']",
      "f.toml:2:22: queue.mirror.paths: a mirror has two sides, here are 1; name two directories on "
      "different disks"},
+    {"MirrorOfARelativePath", "queue.backend = 'mirror'\nqueue.mirror.paths = ['/a', 'b']",
+     "f.toml:2:29: queue.mirror.paths: 'b' is not an absolute path; begin it with '/'"},
     {"MirrorOfOneDirectory", "queue.mirror.paths = ['/a', '/a']",
      "f.toml:1:22: queue.mirror.paths: both sides are the same directory; name one on another "
      "disk"},

@@ -8,22 +8,19 @@ arrived once, unaltered.
 import contextlib
 import itertools
 import json
-import os
 import random
-import shutil
 import socket
-import tempfile
 import time
 from pathlib import Path
 
 from .accounts import compare
+from .places import clear_sockets, fresh_folders
 from .processes import clear_left_overs
 from .server import Brevdue, StartFailure
 from .stopping import Timeout
 from .storage import ForgetfulDisk, run_tool
 from .traffic import Load, Sink
 
-SOCKETS_PREFIX = "brevdue-mirror."
 FIRST_FIELD = b"X-Book: "
 STALL_MAX = 2
 HANG_SECONDS = 30
@@ -140,22 +137,11 @@ class Scenes:
         for name in ("a", "b"):
             if (self.folder / name).exists():
                 Disk(self.folder / name, self.options.bin, self.file_system).remove()
-        link = self.folder / "sockets"
-        if link.is_symlink():
-            target = Path(os.readlink(link))
-            if target.name.startswith(SOCKETS_PREFIX):
-                shutil.rmtree(target, ignore_errors=True)
+        clear_sockets(self.folder)
 
     def _prepare(self, undo):
         self.clear()
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True)
-        self.folder.chmod(0o755)
-        sockets = Path(tempfile.mkdtemp(prefix=SOCKETS_PREFIX))
-        sockets.chmod(0o755)
-        (self.folder / "sockets").symlink_to(sockets)
-        undo.callback(shutil.rmtree, sockets, ignore_errors=True)
+        sockets = fresh_folders(self.folder, undo)
         for name in ("a", "b"):
             (self.folder / name).mkdir()
             disk = Disk(self.folder / name, self.options.bin, self.file_system)

@@ -4,12 +4,12 @@ import contextlib
 import os
 import random
 import shutil
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from .accounts import compare
+from .places import clear_sockets, fresh_folders
 from .processes import clear_left_overs
 from .server import Brevdue, StartFailure
 from .stopping import Timeout
@@ -21,7 +21,6 @@ ON_FILE_SYSTEMS = ("cut", "shutdown")
 # The master's pause before it restarts qmgr doubles with each kill: after so many it starts anew.
 QMGR_KILLS_A_START = 4
 LOAD_SECONDS = (0.2, 0.6)
-SOCKETS_PREFIX = "brevdue-durability."
 DRAIN_PATIENCE = 60  # seconds without anything leaving the queue
 
 
@@ -84,24 +83,11 @@ class Part:
             return
         clear_left_overs(self.mark)
         self.storage.remove()
-        link = self.folder / "sockets"
-        if link.is_symlink():
-            target = Path(os.readlink(link))
-            if target.name.startswith(SOCKETS_PREFIX):
-                shutil.rmtree(target, ignore_errors=True)
+        clear_sockets(self.folder)
 
     def _prepare(self, undo):
         self.clear()
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True)
-        # The roles run under another account when the run is root's.
-        self.folder.chmod(0o755)
-        # Paths of sockets must be short; the link tells the next run what to clear.
-        self.sockets = Path(tempfile.mkdtemp(prefix=SOCKETS_PREFIX))
-        self.sockets.chmod(0o755)
-        (self.folder / "sockets").symlink_to(self.sockets)
-        undo.callback(shutil.rmtree, self.sockets, ignore_errors=True)
+        self.sockets = fresh_folders(self.folder, undo)
         undo.callback(self.storage.remove)
         undo.callback(clear_left_overs, self.mark)
         self.storage.prepare()

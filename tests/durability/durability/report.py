@@ -15,6 +15,16 @@ def duration(seconds):
     return f"{seconds // 3600}:{seconds // 60 % 60:02} h"
 
 
+def show(out, text, terminal):
+    """A line of progress, on a terminal over the last one."""
+    if terminal:
+        width = shutil.get_terminal_size().columns - 1
+        out.write("\r\x1b[K" + text[:width])
+    else:
+        out.write(text + "\n")
+    out.flush()
+
+
 class Progress:
     """One line, written over on a terminal and every ten seconds elsewhere."""
 
@@ -47,12 +57,7 @@ class Progress:
             self._write(text, terminal)
 
     def _write(self, text, terminal):
-        if terminal:
-            width = shutil.get_terminal_size().columns - 1
-            self.out.write("\r\x1b[K" + text[:width])
-        else:
-            self.out.write(text + "\n")
-        self.out.flush()
+        show(self.out, text, terminal)
 
     def part_ended(self, result, plan):
         with self.lock:
@@ -103,10 +108,11 @@ COLUMNS = (
 )
 
 
-def table(results):
-    rows = [[title for title, _ in COLUMNS]]
-    rows += [[str(value(result)) for _, value in COLUMNS] for result in results]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+def table(results, columns=COLUMNS):
+    """The first two columns are words, the others figures."""
+    rows = [[title for title, _ in columns]]
+    rows += [[str(value(result)) for _, value in columns] for result in results]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
     lines = []
     for row in rows:
         cells = [cell.ljust(width) if i < 2 else cell.rjust(width)
@@ -122,14 +128,20 @@ many ms before it), where the client had no 250, or DSNs whose failure a cut mad
 other: arrived though refused, never sent, reported failed, or removed before a cut."""
 
 
-def fault_report(results, most=20):
+def faults_of(results, head, rest, most=20):
+    """For each that is not good `head(result)`, its first faults, and where the rest is."""
     lines = []
     for result in results:
         if result["verdict"] == "good":
             continue
-        lines.append(f"{result['backend']} {result['mode']} {result['file_system']}: FAULTY, seed "
-                     f"{result['seed']}; books, logs and spool: {result.get('evidence', '-')}")
+        lines.append(head(result))
         lines += ["  " + fault for fault in result["faults"][:most]]
         if len(result["faults"]) > most:
-            lines.append(f"  and {len(result['faults']) - most} more in faults.txt there")
+            lines.append(f"  and {len(result['faults']) - most} more in {rest}")
     return "\n".join(lines)
+
+
+def fault_report(results):
+    return faults_of(results, lambda result: (
+        f"{result['backend']} {result['mode']} {result['file_system']}: FAULTY, seed "
+        f"{result['seed']}; books, logs and spool: {result.get('evidence', '-')}"), "faults.txt there")

@@ -1,10 +1,10 @@
 """What a run says: a line while it works, one a part when it ends, a table at the end."""
 
-import shutil
 import sys
 import threading
 import time
 
+from durability import report
 from durability.report import duration
 
 
@@ -48,11 +48,7 @@ class Progress:
             text = (f"part {len(self.ended) + 1}/{len(self.plans)} {plan.name}: "
                     f"{done}/{plan.count}, {what}; {duration(now - self.begun)} gone, "
                     f"about {duration(self._left(plan, done, now))} to go")
-            if terminal:
-                self.out.write("\r\x1b[K" + text[:shutil.get_terminal_size().columns - 1])
-            else:
-                self.out.write(text + "\n")
-            self.out.flush()
+            report.show(self.out, text, terminal)
 
     def end(self, plan, result):
         with self.lock:
@@ -88,12 +84,7 @@ COLUMNS = (
 
 
 def table(results):
-    rows = [[title for title, _ in COLUMNS]]
-    rows += [[str(value(result)) for _, value in COLUMNS] for result in results]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
-    return "\n".join("  ".join(cell.ljust(width) if i < 2 else cell.rjust(width)
-                               for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
-                     for row in rows)
+    return report.table(results, COLUMNS)
 
 
 LEGEND = """\
@@ -103,14 +94,7 @@ other: damage reported, recoveries that failed, answers that were wrong. set asi
 never finished, quarantined."""
 
 
-def fault_report(results, most=20):
-    lines = []
-    for result in results:
-        if result["verdict"] == "good":
-            continue
-        lines.append(f"{result['backend']} {result['part']} {result['file_system']}: FAULTY, seed "
-                     f"{result['seed']}; evidence: {' '.join(result['evidence']) or '-'}")
-        lines += ["  " + fault for fault in result["faults"][:most]]
-        if len(result["faults"]) > most:
-            lines.append(f"  and {len(result['faults']) - most} more in the file of --json")
-    return "\n".join(lines)
+def fault_report(results):
+    return report.faults_of(results, lambda result: (
+        f"{result['backend']} {result['part']} {result['file_system']}: FAULTY, seed "
+        f"{result['seed']}; evidence: {' '.join(result['evidence']) or '-'}"), "the file of --json")
