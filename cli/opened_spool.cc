@@ -9,9 +9,15 @@
 namespace brevdue::cli {
 
 Result<std::unique_ptr<OpenedSpool>> OpenedSpool::open(const config::Config& config,
-                                                       RecoveredMessages& messages) {
+                                                       RecoveredMessages& messages,
+                                                       std::string path) {
   std::unique_ptr<OpenedSpool> spool(new OpenedSpool);
-  auto directory = daemon::open_stopped(spool->files_, config);
+  if (path.empty()) {
+    auto paths = daemon::stopped_paths(spool->files_, config);
+    if (!paths) return propagate(std::move(paths.error()));
+    path = std::move(paths->front());
+  }
+  auto directory = daemon::open_stopped(spool->files_, config, path);
   if (!directory) return propagate(std::move(directory.error()));
   spool->directory_ = std::make_unique<queue::SpoolDirectory>(std::move(*directory));
   auto store = daemon::make_store(config, spool->directory_->path(), spool->log_, true);

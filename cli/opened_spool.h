@@ -31,9 +31,11 @@ class RecoveredMessages final : public queue::RecoverySink {
 
 class OpenedSpool {
  public:
-  // Has recovered into `messages`, which are in the order of their ids.
+  // Has recovered into `messages`, which are in the order of their ids. Of a mirror the first side
+  // that has everything, or the one at `path`, one of daemon::stopped_paths().
   static Result<std::unique_ptr<OpenedSpool>> open(const config::Config& config,
-                                                   RecoveredMessages& messages);
+                                                   RecoveredMessages& messages,
+                                                   std::string path = {});
 
   FileSystem& files() { return files_; }
   const queue::SpoolDirectory& directory() const { return *directory_; }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 
 #include "cli/opened_spool.h"
+#include "daemon/spool.h"
 #include "queue/staged_check.h"
 #include "queue/verification_text.h"
 
@@ -24,13 +25,25 @@ class StoppedVerification {
       : rate_(rate), on_line_(on_line), on_progress_(on_progress) {}
 
   Result<ipc::VerifyProgress> run(const config::Config& config) {
+    RealFileSystem files;
+    const auto paths = daemon::stopped_paths(files, config);
+    if (!paths) return propagate(paths.error());
+    began_ = std::chrono::steady_clock::now();
+    for (const std::string& path : *paths) {
+      if (paths->size() > 1) side_ = path + ": ";
+      if (auto done = run_one(config, path); !done) return propagate(std::move(done.error()));
+    }
+    return progress_;
+  }
+
+ private:
+  Result<void> run_one(const config::Config& config, const std::string& path) {
     RecoveredMessages messages([this](const queue::Quarantined& damage) {
       damaged(damage.where + ": " + damage.why + std::string(advice));
     });
-    auto spool = OpenedSpool::open(config, messages);
+    auto spool = OpenedSpool::open(config, messages, path);
     if (!spool) return propagate(std::move(spool.error()));
-    progress_.total = messages.found.size();
-    began_ = std::chrono::steady_clock::now();
+    progress_.total += messages.found.size();
     for (const queue::RecoveredMessage& message : messages.found) {
       if (auto done = one(**spool, message); !done) return propagate(std::move(done.error()));
       ++progress_.messages;
@@ -42,12 +55,11 @@ class StoppedVerification {
         continue;
       }
       ++progress_.notes;
-      on_line_("note: " + leftover.line);
+      on_line_("note: " + side_ + leftover.line);
     }
-    return progress_;
+    return {};
   }
 
- private:
   Result<void> one(OpenedSpool& spool, const queue::RecoveredMessage& message) {
     auto found = spool.store().verify(message.id, message.location);
     if (!found) return propagate(std::move(found.error()));
@@ -80,7 +92,7 @@ class StoppedVerification {
 
   void damaged(const std::string& line) {
     ++progress_.damaged;
-    on_line_(line);
+    on_line_(side_ + line);
   }
 
   void read(std::uint64_t bytes) {
@@ -94,6 +106,7 @@ class StoppedVerification {
   }
 
   const std::uint64_t rate_;
+  std::string side_;  // of a mirror, before each line
   const std::function<void(const std::string&)>& on_line_;
   const std::function<void(const ipc::VerifyProgress&)>& on_progress_;
   ipc::VerifyProgress progress_;

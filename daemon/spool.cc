@@ -66,15 +66,21 @@ Result<Spool> Spool::open(FileSystem& files, const config::Config& config, const
   return spool;
 }
 
-Result<queue::SpoolDirectory> open_stopped(FileSystem& files, const config::Config& config) {
-  std::string path = config.queue.path;
-  if (config.queue.backend == Backend::mirror) {
-    const auto& paths = config.queue.mirror.paths;
-    auto plan =
-        mirror::plan_start({mirror::inspect(files, paths[0]), mirror::inspect(files, paths[1])});
-    if (!plan) return propagate(std::move(plan.error()));
-    path = paths[plan->sides[0] == mirror::Standing::current ? 0 : 1];
+Result<std::vector<std::string>> stopped_paths(FileSystem& files, const config::Config& config) {
+  std::vector<std::string> paths = spool_paths(config);
+  if (config.queue.backend != Backend::mirror) return paths;
+  const auto plan =
+      mirror::plan_start({mirror::inspect(files, paths[0]), mirror::inspect(files, paths[1])});
+  if (!plan) return propagate(plan.error());
+  std::vector<std::string> whole;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (plan->sides[i] == mirror::Standing::current) whole.push_back(std::move(paths[i]));
   }
+  return whole;
+}
+
+Result<queue::SpoolDirectory> open_stopped(FileSystem& files, const config::Config& config,
+                                           const std::string& path) {
   queue::SpoolOptions options = options_of(config, path);
   options.read_only = true;
   return queue::SpoolDirectory::open(files, options);

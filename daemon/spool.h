@@ -31,7 +31,11 @@ struct Spool {
   queue::Queue::StoreFactory factory;
 };
 
-// A stopped spool, for reading: of a mirror a side that has everything.
-Result<queue::SpoolDirectory> open_stopped(FileSystem& files, const config::Config& config);
+// Of a stopped spool: its directory; of a mirror those of the sides that have everything, at least
+// one. Errors: as of plan_start().
+Result<std::vector<std::string>> stopped_paths(FileSystem& files, const config::Config& config);
+// One of them, for reading.
+Result<queue::SpoolDirectory> open_stopped(FileSystem& files, const config::Config& config,
+                                           const std::string& path);
 
 }  // namespace brevdue::daemon

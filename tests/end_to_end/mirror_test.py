@@ -179,7 +179,8 @@ class Mirror(EndToEnd):
             self.assertNotIn(done.returncode, (0, 1), words)
             self.assertIn("there is no mirror", done.stderr)
 
-    def test_verify_repairs_from_the_other_side(self):
+    def one_damaged(self):
+        """A server with one deferred message, damaged on the first side."""
         server = self.mirror(**{"queue.content_cache": 0}).start()
         queue_id = self.send(server, text("find me " * 40))
         server.wait_until_deferred()
@@ -190,11 +191,31 @@ class Mirror(EndToEnd):
                 with open(path, "r+b") as file:
                     file.seek(at)
                     file.write(b"F")
-        server.queue("verify")
-        server.wait_for_log(f"mirror: {queue_id} is damaged on .*/one, and written there again from .*/two")
+        return server, queue_id
+
+    def assert_whole_on_the_first(self, server, queue_id):
         self.leave_and_wait(server, self.sides[1])
         self.assertIn("find me find me", server.queue("show", queue_id).stdout)
         self.assertEqual(server.queue("verify").returncode, 0)
+
+    def test_verify_repairs_from_the_other_side(self):
+        server, queue_id = self.one_damaged()
+        server.queue("verify")
+        server.wait_for_log(f"mirror: {queue_id} is damaged on .*/one, and written there again from .*/two")
+        self.assert_whole_on_the_first(server, queue_id)
+
+    def test_verify_of_a_stopped_one_looks_at_both_and_a_start_repairs(self):
+        server, queue_id = self.one_damaged()
+        server.stop()
+        stopped = server.queue("verify")
+        self.assertEqual(stopped.returncode, 65, stopped.stderr)
+        damaged, last = stopped.stdout.splitlines()
+        self.assertRegex(damaged, f"^{self.sides[0]}: .*{queue_id}")
+        self.assertIn("1 message verified", last)
+        server.start()
+        server.wait_for_log("recovery has ended: 1 messages")
+        # What recovery set aside there is copied from the other side.
+        self.assert_whole_on_the_first(server, queue_id)
 
 
 if __name__ == "__main__":

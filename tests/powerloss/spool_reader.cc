@@ -114,7 +114,9 @@ Result<SpoolContents> read_spool(const config::Config& config, bool read_only) {
   std::optional<queue::SpoolDirectory> stopped;
   daemon::Spool spool;
   if (read_only) {
-    auto opened = daemon::open_stopped(files, config);
+    const auto paths = daemon::stopped_paths(files, config);
+    if (!paths) return propagate(paths.error(), "spool");
+    auto opened = daemon::open_stopped(files, config, paths->front());
     if (!opened) return propagate(std::move(opened.error()), "spool");
     stopped = std::move(*opened);
   } else {
