@@ -70,4 +70,15 @@ mail::DeliveryState LogFindings::state_of(RecordPlace place) const {
   return state;
 }
 
+bool LogFindings::misses_some_of(RecordPlace place) const {
+  std::uint32_t before = 0;
+  for (const FoundSettlements::Found& found : settlements_of(place)) {
+    const auto settlement = mail::decode_settlement(found.body);
+    BREVDUE_ASSERT(settlement.has_value());
+    if (!found.whole && settlement->sequence > before + 1) return true;
+    before = settlement->sequence;
+  }
+  return false;
+}
+
 }  // namespace brevdue::backends

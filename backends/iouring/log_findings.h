@@ -29,6 +29,9 @@ class LogFindings {
 
   bool is_dead(RecordPlace place) const;
   mail::DeliveryState state_of(RecordPlace place) const;
+  // By their numbers, whether a settlement before the last one found is missing. So it may look
+  // where one was refused, too.
+  bool misses_some_of(RecordPlace place) const;
   // Where the last settlement of a message lies, in the log's order; nothing if none was found.
   std::optional<RecordPlace> latest_settlement(RecordPlace place) const;
   // Nothing more will be asked about this generation.

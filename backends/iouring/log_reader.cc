@@ -80,15 +80,7 @@ Result<queue::StoredMessage> LogReader::look_up(mail::QueueId id, const queue::L
   auto found = locate(at);
   while (found) {
     auto envelope = read_envelope(id, at, found->segment);
-    auto latest = read_latest(at, *found);
-    Result<std::optional<mail::DeliveryState>> state = std::nullopt;
-    if (!latest) {
-      state = std::unexpected(std::move(latest.error()));
-    } else if (latest->state) {
-      state = std::move(latest->state);
-    } else {
-      state = gather_state(at.place);
-    }
+    auto read = read_state(at, *found);
     const RecordPlace tried = at.place;
     const auto tried_latest = found->latest;
     found = locate(at);
@@ -96,10 +88,11 @@ Result<queue::StoredMessage> LogReader::look_up(mail::QueueId id, const queue::L
     // What was read may be of something else by now.
     if (at.place != tried) continue;
     if (!envelope) return propagate(std::move(envelope.error()));
-    if (state && *state) {
-      return queue::StoredMessage{std::move(*envelope), std::move(**state), latest->is_damaged};
+    if (read && *read) {
+      return queue::StoredMessage{std::move(*envelope), std::move((*read)->state),
+                                  (*read)->is_older};
     }
-    if (!state && found->latest == tried_latest) return propagate(std::move(state.error()));
+    if (!read && found->latest == tried_latest) return propagate(std::move(read.error()));
   }
   return fail(ErrorCode::not_found, id.text());
 }
@@ -112,6 +105,19 @@ Result<SharedBytes> LogReader::read_envelope(mail::QueueId id, const LogLocation
     return damaged(id, segment.header, at);
   }
   return SharedBytes((*record)->first);
+}
+
+Result<std::optional<LogReader::Gathered>> LogReader::read_state(const LogLocation& at,
+                                                                 const Found& found) {
+  auto latest = read_latest(at, found);
+  if (!latest) return propagate(std::move(latest.error()));
+  if (latest->state) return Gathered{std::move(*latest->state)};
+  auto gathered = gather_state(at.place);
+  if (!gathered || !*gathered) return gathered;
+  const bool lacks_the_latest =
+      latest->is_damaged || (*gathered)->state.sequence < latest->sequence;
+  (*gathered)->is_older = (*gathered)->is_older || lacks_the_latest;
+  return gathered;
 }
 
 Result<LogReader::Latest> LogReader::read_latest(const LogLocation& at, const Found& found) {
@@ -127,7 +133,7 @@ Result<LogReader::Latest> LogReader::read_latest(const LogLocation& at, const Fo
   const auto settlement =
       is_it ? mail::decode_settlement((*record)->first) : Result<mail::Settlement>();
   if (!is_it || !settlement) return damaged;
-  if (!(*record)->whole) return Latest{};
+  if (!(*record)->whole) return Latest{.sequence = settlement->sequence};
   mail::DeliveryState state;
   state.apply(*settlement);
   return Latest{std::move(state)};
@@ -152,7 +158,7 @@ Result<std::optional<LogRecord>> LogReader::read_first(ReadWindow& window, const
 
 // A segment goes when a checkpoint has written its meaning again, in one that was not looked at
 // perhaps.
-Result<std::optional<mail::DeliveryState>> LogReader::gather_state(RecordPlace place) {
+Result<std::optional<LogReader::Gathered>> LogReader::gather_state(RecordPlace place) {
   std::vector<Segment> speaking;
   pool_.with_table([&](SegmentTable& table) {
     for (const auto& [generation, segment] : table.segments()) {
@@ -173,7 +179,7 @@ Result<std::optional<mail::DeliveryState>> LogReader::gather_state(RecordPlace p
   });
   if (!complete) return std::nullopt;
   if (!read) return propagate(std::move(read.error()));
-  return states.state_of(place);
+  return Gathered{states.state_of(place), states.may_miss_some_of(place)};
 }
 
 }  // namespace brevdue::backends

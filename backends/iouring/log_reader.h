@@ -62,13 +62,20 @@ class LogReader {
   struct Latest {
     std::optional<mail::DeliveryState> state{};
     bool is_damaged = false;
+    std::uint32_t sequence = 0;  // of the latest settlement, as far as it is known
   };
   Result<Latest> read_latest(const LogLocation& at, const Found& found);
   // A record's header and first string; nothing if they are damaged.
   static Result<std::optional<LogRecord>> read_first(ReadWindow& window, const Segment& segment,
                                                      std::uint32_t offset);
+  struct Gathered {
+    mail::DeliveryState state;
+    bool is_older = false;  // one that was damaged or could not be read is missing
+  };
   // What all settlements on the disk say; nothing if some of them were replaced meanwhile.
-  Result<std::optional<mail::DeliveryState>> gather_state(RecordPlace place);
+  Result<std::optional<Gathered>> gather_state(RecordPlace place);
+  // The same, from the latest one alone where that says all.
+  Result<std::optional<Gathered>> read_state(const LogLocation& at, const Found& found);
 
   LogDevice& device_;
   SegmentPool& pool_;

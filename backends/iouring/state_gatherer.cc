@@ -35,12 +35,14 @@ bool StateGatherer::is_asked_for(RecordPlace place) const {
 
 Result<void> StateGatherer::batch(const ScannedBatch& batch) {
   meanwhile_();
+  passed_over_damage_ = passed_over_damage_ || !batch.intact;
   const auto bytes = batch.intact ? RecordReader::Bytes::intact : RecordReader::Bytes::damaged;
   take(RecordReader(batch.records(), seed_, bytes), batch.header.offset + batch_header_size);
   return {};
 }
 
 Result<void> StateGatherer::bad(const BadRange& range) {
+  passed_over_damage_ = true;
   auto bytes = reader_.view(range.offset, range.size);
   if (!bytes) return propagate(std::move(bytes.error()));
   take(RecordReader(*bytes, seed_, RecordReader::Bytes::damaged), range.offset);

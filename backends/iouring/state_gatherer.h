@@ -36,6 +36,10 @@ class StateGatherer final : private SegmentVisitor {
   // The messages that settlements were found of.
   const std::map<RecordPlace, mail::QueueId>& settled() const { return settled_; }
   mail::DeliveryState state_of(RecordPlace place) const { return findings_.state_of(place); }
+  // Whether a settlement of this message may have been in what is damaged or cannot be read.
+  bool may_miss_some_of(RecordPlace place) const {
+    return passed_over_damage_ && findings_.misses_some_of(place);
+  }
 
  private:
   Result<void> batch(const ScannedBatch& batch) override;
@@ -51,6 +55,7 @@ class StateGatherer final : private SegmentVisitor {
   std::uint32_t seed_ = 0;
   std::uint32_t generation_ = 0;
   std::uint32_t unreadable_blocks_ = 0;
+  bool passed_over_damage_ = false;
 };
 
 }  // namespace brevdue::backends

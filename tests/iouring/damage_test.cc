@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "core/crc32c.h"
@@ -442,6 +443,41 @@ TEST_F(LogDamage, ASettlementThatIsLeftOutIsTold) {
   ASSERT_TRUE(stored);
   EXPECT_TRUE(stored->state_is_older);
   EXPECT_EQ(stored->state.sequence, 0u);
+}
+
+// So it is of a state that several settlements make: one in the middle that is damaged, or all of
+// a segment that cannot be read. Damage that hides none of them changes nothing.
+TEST_F(LogDamage, AGatheredStateThatMissesOneIsTold) {
+  const mail::QueueId id(1000);
+  backends::LogStore store(small_log(false), disk_.device());
+  Recovered recovered;
+  ASSERT_TRUE(store.start());
+  ASSERT_TRUE(store.recover(recovered));
+  const auto location = commit(store, {queue::Enqueue{id, envelope_of(id), content_of(id, 700)},
+                                       queue::Enqueue{mail::QueueId(1001), envelope_of(id),
+                                                      SharedBytes("content of another")}})[0]
+                            .value();
+  for (const std::uint32_t sequence : {1u, 2u, 3u}) {
+    mail::Settlement settlement = deferral(sequence);
+    settlement.results[0].reply = fmt::format("451 gathered {}", sequence);
+    ASSERT_TRUE(commit(store, {queue::Settle{id, location, settlement}})[0]);
+  }
+  const auto is_older = [&] { return store.look_up(id, location).value().state_is_older; };
+  EXPECT_FALSE(is_older());
+  const auto damage = [&](const std::string& text) {
+    for (auto& [number, bytes] : disk_.segments()) {
+      const auto at = bytes.find(text);
+      if (at != std::string::npos) bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    }
+  };
+  damage("content of another");
+  EXPECT_FALSE(is_older());
+  damage("451 gathered 2");
+  EXPECT_TRUE(is_older());
+  EXPECT_EQ(store.look_up(id, location)->state.sequence, 3u);
+  disk_.fail_all_reads(true);
+  EXPECT_TRUE(is_older());
+  EXPECT_EQ(store.look_up(id, location)->state.sequence, 0u);
 }
 
 }  // namespace brevdue::tests
